@@ -1,0 +1,102 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings that hold for every Swift target of ours.
+let common: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+/// Targets that never touch a pointer also prove it.
+let strict: [SwiftSetting] = common + [.strictMemorySafety()]
+
+/// Debug builds compile C without optimisation, which makes kernels unusable in tests; they keep -O3.
+let fastC: [CSetting] = [
+    .unsafeFlags(["-O3"], .when(configuration: .debug)), .unsafeFlags(["-ffp-contract=off", "-fno-math-errno"]),
+]
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+
+let package = Package(
+    name: "tessera",
+    products: [.executable(name: "tessera", targets: ["CLI"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // C: system libraries (each imported by exactly one target), kernels and shims.
+        .target(name: "CKernels", cSettings: fastC),
+        .target(name: "CLinux"),
+        .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
+
+        // Data and compiler.
+        .target(name: "Tensor", swiftSettings: common),
+        .target(name: "Program", dependencies: ["Tensor"], swiftSettings: strict),
+        .target(name: "Sharding", dependencies: ["Program", "Tensor"], swiftSettings: strict),
+        .target(name: "Models", dependencies: ["Program", "Tensor"], swiftSettings: common),
+
+        // Execution and communication.
+        .target(
+            name: "Runtime", dependencies: ["Program", "Tensor", "CKernels", "CLinux", "COpenBLAS"],
+            swiftSettings: common),
+        .target(name: "Protocol", dependencies: ["Program", "Tensor", protobuf], swiftSettings: common),
+        .target(
+            name: "Transport", dependencies: ["Protocol", "Program", "Tensor", "CZeroMQ", "CLinux", logging],
+            swiftSettings: common),
+
+        // Roles.
+        .target(
+            name: "Worker", dependencies: ["Runtime", "Transport", "Protocol", "Program", "Tensor", logging],
+            swiftSettings: common),
+        .target(
+            name: "Coordinator",
+            dependencies: [
+                "Models", "Sharding", "Transport", "Protocol", "Program", "Tensor", "Yams", logging,
+            ],
+            swiftSettings: common),
+        .target(name: "Server", dependencies: ["Coordinator", "Tensor", "CPNG"], swiftSettings: common),
+        .executableTarget(
+            name: "CLI",
+            dependencies: [
+                "Coordinator", "Worker", "Server", "Models", "Sharding", "Runtime", "Transport", "Protocol", "Program",
+                "Tensor", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: common),
+
+        // Tests, one target a module, then whole clusters.
+        .testTarget(name: "TensorTests", dependencies: ["Tensor"], swiftSettings: common),
+        .testTarget(name: "ProgramTests", dependencies: ["Program", "Tensor"], swiftSettings: common),
+        .testTarget(name: "ShardingTests", dependencies: ["Sharding", "Program", "Tensor"], swiftSettings: common),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "Program", "Tensor"], swiftSettings: common),
+        .testTarget(
+            name: "RuntimeTests", dependencies: ["Runtime", "CKernels", "Program", "Tensor"], swiftSettings: common),
+        .testTarget(
+            name: "ProtocolTests", dependencies: ["Protocol", "Program", "Tensor"], swiftSettings: common),
+        .testTarget(
+            name: "TransportTests", dependencies: ["Transport", "Protocol", "Program", "Tensor"],
+            swiftSettings: common),
+        .testTarget(
+            name: "WorkerTests", dependencies: ["Worker", "Runtime", "Transport", "Protocol", "Program", "Tensor"],
+            swiftSettings: common),
+        .testTarget(
+            name: "CoordinatorTests", dependencies: ["Coordinator", "Models", "Sharding", "Program", "Tensor"],
+            swiftSettings: common),
+        .testTarget(name: "ServerTests", dependencies: ["Server", "Tensor"], swiftSettings: common),
+        .testTarget(
+            name: "ClusterTests",
+            dependencies: [
+                "Coordinator", "Worker", "Models", "Sharding", "Runtime", "Transport", "Protocol", "Program", "Tensor",
+            ],
+            swiftSettings: common),
+        .testTarget(name: "ProcessTests", dependencies: ["CLI"], swiftSettings: common),
+        .testTarget(name: "TidyTests", swiftSettings: common),
+    ]
+)

@@ -1,0 +1,4 @@
+@main
+enum CLI {
+    static func main() {}
+}

@@ -1,0 +1,136 @@
+public import Tensor
+
+/// The names of collectives, as plans, metrics and errors use them.
+public enum CollectiveKind: String, Sendable, Hashable, CaseIterable {
+    /// Every device gets the whole of what is split.
+    case allGather
+    /// Every device gets the reduction of all partial values.
+    case allReduce
+    /// What is split along one dimension becomes split along another.
+    case allToAll
+    /// One device's value to all.
+    case broadcast
+    /// Rows of neighbours that a convolution reads.
+    case haloExchange
+    /// Shards move between devices.
+    case permute
+    /// Every device gets its shard of the reduction of all partial values.
+    case reduceScatter
+    /// A local copy: each device keeps a part of what it has. No communication.
+    case slice
+}
+
+/// One device's side of a collective: which boxes it sends to whom, receives from whom and keeps.
+///
+/// All collectives are this one mechanism with different transfer lists; sizes may differ between peers. A message holds
+/// the box's elements densely, row-major; for a reduction, all of the sender's tree nodes one after the other.
+public struct Exchange: Sendable, Hashable {
+    /// A message to or from a peer.
+    public struct Transfer: Sendable, Hashable {
+        /// Device id.
+        public var peer: Int
+        /// For a send: the box in coordinates of the source buffer's own box (it starts at 0). For a receive: likewise
+        /// of the destination buffer; for a reduction it is the whole destination.
+        public var box: Box
+        /// Partial results in the message: the sender's node count for a reduction, else 1.
+        public var partials: Int
+        /// Makes a transfer.
+        public init(peer: Int, box: Box, partials: Int = 1) {
+            self.peer = peer
+            self.box = box
+            self.partials = partials
+        }
+    }
+
+    /// How what arrives is combined.
+    public enum Reduction: Sendable, Hashable {
+        /// f32 sums in the order of the ``ReductionTree``; `contributors` says, in leaf order, which device gives which
+        /// tree nodes (this device included).
+        case sum(contributors: [Contributor], leafCount: Int)
+        /// Element-wise maximum of complete f32 values.
+        case max
+        /// Arg-max triples (score, index, payload) along a last dimension of 3: the greater score, on ties the lower
+        /// index.
+        case argMax
+    }
+
+    /// A device's share of a sum.
+    public struct Contributor: Sendable, Hashable {
+        /// Device id.
+        public var device: Int
+        /// Its tree nodes, in leaf order.
+        public var nodes: [ReductionTree.Node]
+        /// Makes a contributor.
+        public init(device: Int, nodes: [ReductionTree.Node]) {
+            self.device = device
+            self.nodes = nodes
+        }
+    }
+
+    /// Name for people.
+    public var kind: CollectiveKind
+    /// Mesh axes it runs over.
+    public var axes: [String]
+    /// Buffer read; transfers' boxes are relative to its box.
+    public var source: Int
+    /// Buffer written. For a sum its element type may be narrower than f32: the result is rounded once.
+    public var destination: Int
+    /// Messages to other devices, by peer; empty boxes are left out.
+    public var sends: [Transfer]
+    /// Messages from other devices, by peer; empty boxes are left out.
+    public var receives: [Transfer]
+    /// What this device keeps: (box in the source, box in the destination), same sizes. For a reduction: its own
+    /// contribution, whose second box is the whole destination.
+    public var copies: [LocalCopy]
+    /// Nil for pure data movement.
+    public var reduction: Reduction?
+    /// Arena offset of the staging area, a multiple of 64: first the outgoing messages in the order of ``sends``, then
+    /// the incoming ones in the order of ``receives``, each padded to 64 bytes. A reduction reads this device's own
+    /// contribution straight from the source buffer.
+    public var stagingOffset: Int
+    /// Where in the model it stands.
+    public var scope: String
+
+    /// A local move.
+    public struct LocalCopy: Sendable, Hashable {
+        /// Box relative to the source buffer.
+        public var from: Box
+        /// Box relative to the destination buffer.
+        public var to: Box
+        /// Makes a copy.
+        public init(from: Box, to: Box) {
+            self.from = from
+            self.to = to
+        }
+    }
+
+    /// Makes an exchange.
+    public init(
+        kind: CollectiveKind, axes: [String], source: Int, destination: Int, sends: [Transfer], receives: [Transfer],
+        copies: [LocalCopy], reduction: Reduction? = nil, stagingOffset: Int = 0, scope: String = ""
+    ) {
+        self.kind = kind
+        self.axes = axes
+        self.source = source
+        self.destination = destination
+        self.sends = sends
+        self.receives = receives
+        self.copies = copies
+        self.reduction = reduction
+        self.stagingOffset = stagingOffset
+        self.scope = scope
+    }
+
+    /// Bytes in a message, given the element type of the source buffer (messages carry source elements).
+    public func byteCount(of transfer: Transfer, dtype: DType) -> Int {
+        transfer.box.elementCount * transfer.partials * dtype.byteCount
+    }
+
+    /// Payload bytes that this device sends.
+    public func sentByteCount(dtype: DType) -> Int { sends.reduce(0) { $0 + byteCount(of: $1, dtype: dtype) } }
+
+    /// Bytes of the staging area, given the element type of the source buffer.
+    public func stagingByteCount(dtype: DType) -> Int {
+        (sends + receives).reduce(0) { $0 + (byteCount(of: $1, dtype: dtype) + 63) / 64 * 64 }
+    }
+}
