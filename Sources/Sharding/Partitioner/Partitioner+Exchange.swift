@@ -70,22 +70,21 @@ extension Partitioner {
     ) {
         let buffer = result.buffers[source]
         let wanted = result.buffers[destination].boxes
-        // A pending maximum is one complete value a device: a tree of one node each.
         addExchange(source, destination, kind: kind, along: axes, scope: scope) { device, group in
-            let nodes = Dictionary(
-                uniqueKeysWithValues: group.enumerated().map { index, member in
-                    (member, buffer.nodes?[member] ?? [ReductionTree.Node(first: index, level: 0)])
-                })
+            let held = dictionary(buffer.boxes, group)
+            let targets = dictionary(wanted, group)
+            guard reduction == .sum, let nodes = buffer.nodes else {
+                let moves = ExchangePlanner.combine(device: device, group: group, held: held, wanted: targets)
+                return (moves.sends, moves.receives, moves.copies, reduction == .max ? .max : .argMax)
+            }
             let moves = ExchangePlanner.reduce(
-                device: device, group: group, contributions: nodes, held: dictionary(buffer.boxes, group),
-                wanted: dictionary(wanted, group))
-            let combined: Exchange.Reduction =
-                switch reduction {
-                case .sum: .sum(contributors: moves.contributors, leafCount: buffer.leafCount)
-                case .max: .max
-                case .argMax: .argMax
-                }
-            return (moves.sends, moves.receives, moves.copies, combined)
+                device: device, group: group,
+                contributions: Dictionary(uniqueKeysWithValues: group.map { ($0, nodes[$0]) }), held: held,
+                wanted: targets)
+            return (
+                moves.sends, moves.receives, moves.copies,
+                .sum(contributors: moves.contributors, leafCount: buffer.leafCount)
+            )
         }
     }
 
