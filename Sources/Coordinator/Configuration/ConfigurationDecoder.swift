@@ -17,6 +17,7 @@ struct ConfigurationDecoder {
     func configuration(_ root: Node?) -> ClusterConfiguration? {
         let root = root.flatMap { ConfigurationReader.isNull($0) ? nil : $0 }
         let top = reader.section(root, keyPath: "", keys: Self.keys)
+        if let root, top.values.isEmpty, root.mapping == nil { return nil }
         let name = reader.name(top, "name") ?? "tessera"
         let model = model(top)
         let axes = mesh(top)

@@ -96,7 +96,7 @@ final class ConfigurationReader {
             } else {
                 note(
                     "unknown key", at: Self.location(of: entry.keyNode),
-                    keyPath: section.path(of: entry.key), allowed: keys, written: entry.key)
+                    keyPath: section.path(of: clipped(entry.key)), allowed: keys, written: entry.key)
             }
         }
         return section

@@ -53,7 +53,7 @@ enum ConfigurationSource {
                 let place = repeated(key, from: context.mark, in: text) ?? (context.mark.line, context.mark.column)
                 return ConfigurationProblem(
                     location: .text(line: place.line, column: place.column, length: key.unicodeScalars.count),
-                    keyPath: "", message: "the key '\(key)' stands here twice")
+                    keyPath: "", message: "the key '\(key.prefix(40))' stands here twice")
             }
         case .reader(let what, _, _, _):
             return [ConfigurationProblem(location: .file, keyPath: "", message: "not readable as YAML: \(what)")]
