@@ -1,0 +1,54 @@
+public import Program
+public import Sharding
+
+/// Compiles the programs of a model for one mesh, each once, and connects what one leaves with what the next one reads.
+public struct Planner: Sendable {
+    /// The devices.
+    public let mesh: Mesh
+    /// What logical axes are split over.
+    public let rules: LogicalAxisRules
+    private var compiled: [Program: Entry] = [:]
+    private var shardings: [Left: TensorSharding] = [:]
+
+    private struct Entry: Sendable {
+        var name: String
+        var program: CompiledProgram
+    }
+
+    /// A value left on the devices; its shape tells requests of different sizes apart.
+    private struct Left: Hashable {
+        var name: String
+        var type: TensorType
+    }
+
+    /// Makes a planner that has compiled nothing yet.
+    public init(mesh: Mesh, rules: LogicalAxisRules) {
+        self.mesh = mesh
+        self.rules = rules
+    }
+
+    /// Compiles a program, or gives what an earlier call compiled.
+    ///
+    /// Programs that leave values on the devices must be compiled before those that read them.
+    ///
+    /// - Returns: a name unique in this planner, the compiled program, and whether it is new.
+    /// - Throws: `ShardingError`.
+    public mutating func compile(
+        _ program: Program
+    ) throws -> (name: String, program: CompiledProgram, isNew: Bool) {
+        if let known = compiled[program] { return (known.name, known.program, false) }
+        var residents: [String: TensorSharding] = [:]
+        for operation in program.operations where operation.opcode == .input {
+            let name = operation.attributes.text("name")
+            guard program.residentInputs.contains(name) else { continue }
+            residents[name] = shardings[Left(name: name, type: operation.type)]
+        }
+        let result = try Compiler.compile(program, mesh: mesh, rules: rules, residents: residents)
+        for output in program.outputs where output.isResident {
+            shardings[Left(name: output.name, type: program.type(of: output.value))] = result.residents[output.name]
+        }
+        let name = "\(program.name)#\(compiled.count)"
+        compiled[program] = Entry(name: name, program: result)
+        return (name, result, true)
+    }
+}

@@ -1,0 +1,53 @@
+public import Program
+
+/// A program compiled for a mesh: one local program a device, and what the plan report needs.
+public struct CompiledProgram: Sendable {
+    /// Name of the global program.
+    public let name: String
+    /// By device id.
+    public let locals: [LocalProgram]
+    /// Shardings of what the program leaves on the devices, for the programs that read it.
+    public let residents: [String: TensorSharding]
+    /// Each parameter's sharding and why.
+    public let parameters: [ParameterPlan]
+
+    /// How a weight is split, and which annotation decided it.
+    public struct ParameterPlan: Sendable, Hashable {
+        /// Name of the weight.
+        public let name: String
+        /// Shape that the program sees.
+        public let dims: [Int]
+        /// `[model, -]`.
+        public let sharding: String
+        /// One sentence a split dimension; "replicated: …" where none is split.
+        public let reason: String
+    }
+}
+
+/// Sharding compiler: annotations → propagation → partitioning → one local program a device.
+public enum Compiler {
+    /// Compiles a program.
+    ///
+    /// - Parameter residents: shardings that earlier programs of the request left their values in
+    ///   (``CompiledProgram/residents``).
+    /// - Throws: ``ShardingError`` where annotations and rules contradict each other.
+    public static func compile(
+        _ program: Program, mesh: Mesh, rules: LogicalAxisRules, residents: [String: TensorSharding] = [:]
+    ) throws(ShardingError) -> CompiledProgram {
+        let opRules = program.operations.map { ShardingRule.of($0, in: program) }
+        let annotations = try Annotations.shardings(of: program, mesh: mesh, rules: rules, residents: residents)
+        var propagation = Propagation(program, rules: opRules, annotations: annotations)
+        propagation.run()
+        var partitioner = Partitioner(program, rules: opRules, shardings: propagation.shardings, mesh: mesh)
+        partitioner.run()
+        let emitter = LocalProgramEmitter(partitioned: partitioner.result, geometry: partitioner.geometry)
+        let explanation = Explanation(program: program, shardings: propagation.shardings, mesh: mesh)
+        var left: [String: TensorSharding] = [:]
+        for (name, layout) in partitioner.result.residents {
+            left[name] = TensorSharding(dims: layout.dims.map { DimSharding(axes: $0, isOpen: false) })
+        }
+        return CompiledProgram(
+            name: program.name, locals: (0..<mesh.deviceCount).map { emitter.emit(device: $0) }, residents: left,
+            parameters: explanation.parameters(partitioner.result))
+    }
+}

@@ -1,0 +1,200 @@
+import Program
+import Tensor
+
+/// A random small program over all kinds of operations, with random annotations and inputs.
+struct RandomProgram {
+    private(set) var builder: ProgramBuilder
+    private(set) var inputs: [String: HostTensor] = [:]
+    private var random: SeededGenerator
+    private var weightCount = 0
+    private let batch: Dim
+    private let rows: Dim
+    private let columns: Dim
+
+    static let logicalAxes = ["batch", "rows", "heads", "mlp", "vocab", "other"]
+
+    var program: Program { builder.program }
+
+    init(seed: UInt64, activation: DType) {
+        random = SeededGenerator(seed: seed)
+        builder = ProgramBuilder(name: "random", activation: activation)
+        batch = Dim(random.int(1...3), granule: 1)
+        let granule = random.int(1...2)
+        rows = Dim(granule * random.int(1...5), granule: granule)
+        columns = Dim(2 * random.int(1...3))
+        var x = picture(channels: random.int(1...3) * 4)
+        for index in 0..<random.int(1...6) {
+            x = builder.scope("block\(index)") { _ in x }
+            x = block(x)
+            annotate(x)
+        }
+        builder.output("result", builder.add(.cast, [x], dtype: .f32))
+        if random.chance(60) { sampling(x) }
+        if random.chance(40) { reductions(x) }
+    }
+
+    private mutating func picture(channels: Int) -> Program.ValueID {
+        let dims = [batch, rows, columns, Dim(channels)]
+        let name = "x\(inputs.count)"
+        inputs[name] = floats(dims.map(\.size))
+        let input = builder.input(name, TensorType(.f32, dims))
+        return builder.add(.cast, [input])
+    }
+
+    private mutating func floats(_ dims: [Int]) -> HostTensor {
+        HostTensor((0..<dims.reduce(1, *)).map { _ in random.float() }, dims: dims)
+    }
+
+    private mutating func weight(
+        _ dims: [Int], granules: [Int?] = [], axes: [String?] = [], mean: Double = 0
+    ) -> Program.ValueID {
+        weightCount += 1
+        return builder.parameter(
+            ParameterSpec(
+                name: "w\(weightCount)", part: "random", tensor: "w\(weightCount)", fileDims: dims,
+                generatedScale: 0.3, generatedMean: mean), granules: granules, axes: random.chance(70) ? axes : [])
+    }
+
+    /// Random annotation: rows or batch, or nothing.
+    private mutating func annotate(_ value: Program.ValueID) {
+        guard random.chance(35) else { return }
+        let rank = builder.type(of: value).rank
+        var axes: [String?] = Array(repeating: nil, count: rank)
+        if random.chance(50) { axes[0] = "batch" }
+        if random.chance(60) { axes[1] = "rows" }
+        if random.chance(20) { axes[rank - 1] = "other" }
+        builder.annotate(value, axes)
+    }
+
+    private mutating func block(_ x: Program.ValueID) -> Program.ValueID {
+        switch random.int(0...7) {
+        case 0: attention(x)
+        case 1: mlp(x)
+        case 2: builder.add(.rmsNorm, [x, weight([channels(x)], mean: 1)], ["eps": .float(1e-6)])
+        case 3: builder.add(.depthwiseConv, [x, weight([channels(x), 3, 3])])
+        case 4: groupNorm(x)
+        case 5: responseNorm(x)
+        case 6: convolution(x)
+        default: modulated(x)
+        }
+    }
+
+    private func channels(_ x: Program.ValueID) -> Int { builder.type(of: x).sizes.last ?? 0 }
+
+    private mutating func attention(_ x: Program.ValueID) -> Program.ValueID {
+        let (heads, size, width) = (random.int(1...5), random.int(1...5), channels(x))
+        var projections: [Program.ValueID] = []
+        for _ in 0..<3 {
+            let w = weight([heads, size, width], granules: [1, nil, nil], axes: ["heads", nil, nil])
+            projections.append(builder.add(.dot, [x, w], ["contract": .int(1)]))
+        }
+        let mixed = builder.add(
+            .attention, projections,
+            ["queryDims": .int(2), "keyDims": .int(2), "causal": .int(random.int(0...1)), "scale": .float(0.7)])
+        let out = weight([width, heads, size], granules: [nil, 1, nil], axes: [nil, "heads", nil])
+        return builder.add(.add, [x, builder.add(.dot, [mixed, out], ["contract": .int(2)])])
+    }
+
+    private mutating func mlp(_ x: Program.ValueID) -> Program.ValueID {
+        let (hidden, width) = (random.int(1...40), channels(x))
+        let granule = random.int(1...7)
+        let up = weight([2, hidden, width], granules: [nil, granule, nil], axes: [nil, "mlp", nil])
+        let down = weight([width, hidden], granules: [nil, granule], axes: [nil, "mlp"])
+        let gated = builder.add(.gatedGelu, [builder.add(.dot, [x, up], ["contract": .int(1)])])
+        let y = builder.add(.dot, [gated, down], ["contract": .int(1)])
+        return builder.add(.add, [y, weight([width])])
+    }
+
+    private mutating func groupNorm(_ x: Program.ValueID) -> Program.ValueID {
+        let type = builder.type(of: x)
+        let groups = random.pick([1, 2, 4])
+        let count = type.sizes[1] * type.sizes[2] * type.sizes[3] / groups
+        let attributes: Attributes = ["groups": .int(groups), "count": .int(count)]
+        let sum = builder.add(.groupSum, [x], attributes)
+        let squares = builder.add(.groupSquares, [x, sum], attributes)
+        return builder.add(
+            .groupNormalize, [x, sum, squares, weight([type.sizes[3]], mean: 1), weight([type.sizes[3]])],
+            [
+                "groups": .int(groups), "count": .int(count), "eps": .float(1e-6),
+                "activation": .text(random.pick(["none", "silu"])),
+            ])
+    }
+
+    private mutating func responseNorm(_ x: Program.ValueID) -> Program.ValueID {
+        let width = channels(x)
+        let hidden = random.int(1...20)
+        let granule = random.int(1...4)
+        let up = weight([hidden, width], granules: [granule, nil], axes: ["mlp", nil])
+        let h = builder.add(.dot, [x, up], ["contract": .int(1)])
+        let squares = builder.add(.reduce, [h], ["dims": .ints([1, 2]), "kind": .text("sumSquares")])
+        let norms = builder.add(.reduce, [squares], ["dims": .ints([1]), "kind": .text("sumSqrt")])
+        let (gamma, beta) = (weight([hidden], granules: [granule]), weight([hidden], granules: [granule]))
+        let y = builder.add(
+            .globalResponseNorm, [h, squares, norms, gamma, beta], ["channels": .int(hidden), "eps": .float(1e-6)])
+        let down = weight([width, hidden], granules: [nil, granule], axes: [nil, "mlp"])
+        return builder.add(.dot, [y, down], ["contract": .int(1)])
+    }
+
+    private mutating func convolution(_ x: Program.ValueID) -> Program.ValueID {
+        let type = builder.type(of: x)
+        let size = random.pick([1, 3])
+        let upsample = type.sizes[1] < 10 ? random.int(1...2) : 1
+        let width = random.int(1...3) * 4
+        let pad = size / 2
+        let y = builder.add(
+            .conv, [x, weight([width, type.sizes[3], size, size]), weight([width])],
+            ["stride": .int(1), "padLow": .int(pad), "padHigh": .int(pad), "upsample": .int(upsample)])
+        guard upsample == 2, random.chance(70) else { return y }
+        return builder.add(
+            .conv, [y, weight([width, width, 3, 3]), weight([width])],
+            ["stride": .int(2), "padLow": .int(0), "padHigh": .int(1), "upsample": .int(1)])
+    }
+
+    private mutating func modulated(_ x: Program.ValueID) -> Program.ValueID {
+        let name = "s\(inputs.count)"
+        inputs[name] = floats([batch.size, 2, channels(x)])
+        let s = builder.input(name, TensorType(.f32, [batch, Dim(2), Dim(channels(x))]))
+        let y = builder.add(.modulate, [x, builder.add(.cast, [s])])
+        return builder.add(.activation, [y], ["kind": .text(random.pick(["silu", "gelu", "quickGelu"]))])
+    }
+
+    /// The end of a decoding step.
+    private mutating func sampling(_ x: Program.ValueID) {
+        let codes = random.int(2...40)
+        let granule = random.int(1...5)
+        let table = weight([codes, channels(x)], granules: [granule, nil], axes: ["vocab", nil])
+        let logits = builder.add(.dot, [x, table], ["contract": .int(1)], dtype: .f32)
+        let dims = builder.type(of: logits).dims
+        let most = builder.add(.reduce, [logits], ["dims": .ints([3]), "kind": .text("max")])
+        let sum = builder.add(.sumExp, [logits, most])
+        inputs["rng"] = HostTensor(
+            (0..<batch.size).flatMap { [Int32(truncatingIfNeeded: random.next()), 5, Int32($0), 1] },
+            dims: [batch.size, 4])
+        inputs["temperature"] = floats([batch.size])
+        inputs["tokens"] = HostTensor(
+            [Int32](repeating: 99, count: batch.size * dims[1].size * dims[2].size),
+            dims: [batch.size, dims[1].size, dims[2].size])
+        inputs["maskCount"] = HostTensor([Int32](repeating: 1, count: batch.size), dims: [batch.size])
+        let rng = builder.input("rng", TensorType(.i32, [batch, Dim(4)]))
+        let temperature = builder.input("temperature", TensorType(.f32, [batch]))
+        let tokens = builder.input("tokens", TensorType(.i32, Array(dims.prefix(3))))
+        let maskCount = builder.input("maskCount", TensorType(.i32, [batch]))
+        let noise: Attributes = ["maskToken": .int(99), "noise": .text("generated")]
+        let choice = builder.add(.choose, [logits, rng], noise)
+        let sampled = builder.add(.acceptTokens, [tokens, choice], noise)
+        let confidence = builder.add(.confidence, [tokens, choice, most, sum, temperature, rng], noise)
+        builder.output("sampled", sampled)
+        builder.output("confidence", confidence)
+        builder.output("next", builder.add(.remask, [sampled, confidence, maskCount], noise))
+        builder.output("embedded", builder.add(.cast, [builder.add(.gather, [table, sampled])], dtype: .f32))
+        let nearest = builder.add(.nearestCode, [x, table])
+        builder.output("nearest", builder.add(.choiceIndex, [nearest]))
+    }
+
+    private mutating func reductions(_ x: Program.ValueID) {
+        for (name, dims) in [("rowsSum", [1]), ("allSum", [1, 2, 3]), ("batchSum", [0])] {
+            builder.output(
+                name, builder.add(.reduce, [x], ["dims": .ints(dims), "kind": .text("sum")]))
+        }
+    }
+}
