@@ -64,6 +64,15 @@ static void write_all(
     png_write_end(png, info);
 }
 
+// The jump is set in a frame of its own, so that no local of the caller can be lost by it.
+static cimage_status write_guarded(
+    handler *h, png_structp png, png_infop info, const uint8_t *rgb, uint32_t width, uint32_t height,
+    png_text *texts, size_t text_count) {
+    if (setjmp(h->jump)) return CIMAGE_DAMAGED;
+    write_all(png, info, rgb, width, height, texts, text_count);
+    return CIMAGE_OK;
+}
+
 cimage_status cimage_png_write(
     const uint8_t *rgb, uint32_t width, uint32_t height, const cimage_text *texts, size_t text_count,
     uint8_t **bytes, size_t *byte_count, char *message) {
@@ -88,15 +97,8 @@ cimage_status cimage_png_write(
         chunks[i].lang = (char *)"";
         chunks[i].lang_key = (char *)"";
     }
-    // What the error path reads lives in memory, not in registers: s and chunks are only changed before the jump is
-    // set or through pointers that libpng holds.
-    volatile cimage_status status = CIMAGE_OK;
-    if (setjmp(h.jump)) {
-        status = CIMAGE_DAMAGED;
-    } else {
-        png_set_write_fn(png, &s, append, flush);
-        write_all(png, info, rgb, width, height, chunks, text_count);
-    }
+    png_set_write_fn(png, &s, append, flush);
+    cimage_status status = write_guarded(&h, png, info, rgb, width, height, chunks, text_count);
     png_destroy_write_struct(&png, &info);
     free(chunks);
     if (status != CIMAGE_OK) {
@@ -188,6 +190,13 @@ static cimage_status read_all(
     return copy_texts(png, info, out);
 }
 
+static cimage_status read_guarded(
+    handler *h, png_structp png, png_infop info, uint32_t max_side, uint64_t max_pixels, cimage_png *out,
+    png_bytep **rows) {
+    if (setjmp(h->jump)) return CIMAGE_DAMAGED;
+    return read_all(png, info, max_side, max_pixels, out, rows);
+}
+
 cimage_status cimage_png_read(
     const uint8_t *bytes, size_t byte_count, uint32_t max_side, uint64_t max_pixels, cimage_png *out,
     char *message) {
@@ -208,11 +217,8 @@ cimage_status cimage_png_read(
         png_destroy_read_struct(&png, &info, NULL);
         return CIMAGE_OUT_OF_MEMORY;
     }
-    volatile cimage_status status = CIMAGE_DAMAGED;
-    if (!setjmp(h.jump)) {
-        png_set_read_fn(png, &s, take);
-        status = read_all(png, info, max_side, max_pixels, out, &rows);
-    }
+    png_set_read_fn(png, &s, take);
+    cimage_status status = read_guarded(&h, png, info, max_side, max_pixels, out, &rows);
     png_destroy_read_struct(&png, &info, NULL);
     free(rows);
     if (status != CIMAGE_OK) cimage_png_free(out);

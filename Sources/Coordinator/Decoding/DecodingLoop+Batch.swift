@@ -118,6 +118,8 @@ extension DecodingLoop {
         }
         var inputs = [
             "tokens": HostTensor(state.tokens, dims: grid),
+            "grid": HostTensor(
+                plan.isGuided ? state.tokens + state.tokens : state.tokens, dims: [plan.isGuided ? 2 : 1] + grid),
             "scale": HostTensor([Float](repeating: plan.guidanceScale, count: count), dims: [count]),
             "temperature": HostTensor([Float](repeating: plan.temperatures[step], count: count), dims: [count]),
             "maskCount": HostTensor(maskCounts, dims: [count]),

@@ -9,7 +9,7 @@ public struct GenerationPlan: Sendable, Hashable {
         /// Pictures of one request.
         public static let pictures = 64
         /// Pixels along a side of the result.
-        public static let side = 2048
+        public static let side = 4096
         /// Decoding steps.
         public static let steps = 1000
         /// Guidance scale.
@@ -131,7 +131,16 @@ private struct RequestChecks {
             fail(name, "is \(value), allowed are multiples of \(multiple) from \(multiple) to \(allowed.upperBound)")
             return multiple
         }
-        return (side("width", request.width ?? natural.width), side("height", request.height ?? natural.height))
+        let size = (
+            width: side("width", request.width ?? natural.width),
+            height: side("height", request.height ?? natural.height)
+        )
+        let tokens = (size.width / model.pixelsPerToken) * (size.height / model.pixelsPerToken)
+        if tokens > model.tokenLimit {
+            let pixels = model.tokenLimit * model.pixelsPerToken * model.pixelsPerToken
+            fail("width", "times height is \(size.width * size.height) pixels, allowed are \(pixels)")
+        }
+        return size
     }
 
     mutating func microConditioning(_ values: GenerationRequest.MicroConditioning) {

@@ -16,8 +16,9 @@ public enum ProgramRole: Sendable, Hashable {
     /// `ids` i32[G, B, S], `eosIndex` i32[G, B], `microConditions` f32[G, B, 5] (width, height, crop top, crop left,
     /// aesthetic score) to resident keys, values and modulations.
     case text
-    /// One parallel decoding step: `tokens` i32[B, Y, X], `scale` f32[B], `temperature` f32[B], `maskCount` i32[B]
-    /// and noise (``StepNoise``) to `tokens` and `sampled` i32[B, Y, X]: next input, and all chosen tokens.
+    /// One parallel decoding step: `tokens` i32[B, Y, X] (and `grid` i32[G, B, Y, X], the same for each half), `scale`
+    /// f32[B], `temperature` f32[B], `maskCount` i32[B] and noise (``StepNoise``) to `tokens` and `sampled`
+    /// i32[B, Y, X]: next input, and all chosen tokens.
     case step(StepNoise)
     /// `tokens` i32[B, Y, X] to `pixels` u8[B, H, W, 3].
     case decode
@@ -77,6 +78,8 @@ public protocol ImageModel: Sendable {
     var pixelsPerToken: Int { get }
     /// Width and height in pixels must be multiples of this; a multiple of ``pixelsPerToken``.
     var sizeMultiple: Int { get }
+    /// Most tokens in one picture.
+    var tokenLimit: Int { get }
     /// Number of codes that a token may become (V).
     var codebookSize: Int { get }
     /// The id that stands for a hidden token.
