@@ -114,7 +114,8 @@ import Testing
             case "decode":
                 let dims = try #require(call.inputs["tokens"]).dims
                 let size = [dims[0], dims[1] * pixels, dims[2] * pixels, 3]
-                return ["pixels": HostTensor(dtype: .u8, dims: size, bytes: .init(repeating: 0, count: size.reduce(1, *)))]
+                let bytes = [UInt8](repeating: 0, count: size.reduce(1, *))
+                return ["pixels": HostTensor(dtype: .u8, dims: size, bytes: bytes)]
             default: break
             }
             let output = try #require(tensors["\(prefix)/step\(step)/output"])
