@@ -1,0 +1,53 @@
+public import Program
+public import Sharding
+
+/// Everything that `cluster.yaml` says, checked as a whole. Each key is described in docs/cluster-yaml.md.
+public struct ClusterConfiguration: Sendable, Hashable {
+    /// The cluster's name, for logs.
+    public var name: String
+    /// What is served.
+    public var model: ModelSettings
+    /// The devices, one a worker in the order of ``workers``, with their relative speeds.
+    public var mesh: Mesh
+    /// Which mesh axes each logical axis is split over, and shardings written down for single parameters.
+    public var rules: LogicalAxisRules
+    /// How workers come to life.
+    public var launcher: LauncherKind
+    /// The workers; as many as the mesh has devices.
+    public var workers: [WorkerSettings]
+    /// How workers exchange activations.
+    public var dataPlane: DataPlaneSettings
+    /// Where the coordinator listens for workers and clients.
+    public var control: NetworkAddress
+    /// Where the HTTP server listens.
+    public var server: NetworkAddress
+    /// What is allowed but doubtful.
+    public var warnings: [ConfigurationProblem]
+
+    /// Address that ``control`` has where nothing else is said.
+    public static let defaultControl = NetworkAddress(host: "127.0.0.1", port: 29600)
+    /// Address that ``server`` has where nothing else is said.
+    public static let defaultServer = NetworkAddress(host: "127.0.0.1", port: 8000)
+    /// Most devices that a mesh may have.
+    public static let deviceCountMax = 1024
+
+    /// Makes a configuration without reading a file; the caller vouches for its consistency.
+    public init(
+        name: String = "tessera", model: ModelSettings, mesh: Mesh = .single, rules: LogicalAxisRules = LogicalAxisRules([:]),
+        launcher: LauncherKind = .local, workers: [WorkerSettings],
+        dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
+        server: NetworkAddress = Self.defaultServer, warnings: [ConfigurationProblem] = []
+    ) {
+        precondition(workers.count == mesh.deviceCount, "a cluster has one worker a device")
+        self.name = name
+        self.model = model
+        self.mesh = mesh
+        self.rules = rules
+        self.launcher = launcher
+        self.workers = workers
+        self.dataPlane = dataPlane
+        self.control = control
+        self.server = server
+        self.warnings = warnings
+    }
+}

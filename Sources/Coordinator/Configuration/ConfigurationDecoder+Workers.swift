@@ -1,0 +1,105 @@
+import Program
+import Yams
+
+extension ConfigurationDecoder {
+    private static let settingKeys = ["threads", "memory", "speed"]
+
+    /// The workers; nil where their number is wrong (and noted).
+    func workers(
+        _ top: ConfigurationSection, axes: [Mesh.Axis]?
+    ) -> (launcher: LauncherKind, workers: [WorkerSettings]?) {
+        let section = reader.section(
+            top.values["workers"], keyPath: "workers", keys: ["launcher", "count", "list"] + Self.settingKeys)
+        let launcher =
+            reader.choice(section, "launcher", of: LauncherKind.allCases.map(\.rawValue)).flatMap(LauncherKind.init)
+            ?? .local
+        let common = settings(section, defaults: WorkerSettings(name: ""))
+        let count = reader.integer(section, "count", in: 1...ClusterConfiguration.deviceCountMax)
+        let deviceCount = axes?.reduce(1) { $0 * $1.size }
+        guard let list = section.values["list"] else {
+            if let count, let deviceCount, count != deviceCount {
+                reader.note(
+                    "\(count) workers for \(describe(axes ?? [])); the numbers must agree",
+                    at: location(section, top), keyPath: "workers.count")
+            }
+            return (launcher, (deviceCount ?? count).map { Self.workers($0, common) })
+        }
+        if section.values["count"] != nil {
+            reader.note("give either 'count' or 'list', not both", at: section.location(of: "count"), keyPath: "workers.count")
+        }
+        return (launcher, listed(list, section, common: common, axes: axes))
+    }
+
+    private static func workers(_ count: Int, _ common: WorkerSettings) -> [WorkerSettings] {
+        (0..<count).map { index in
+            var worker = common
+            worker.name = "worker-\(index)"
+            return worker
+        }
+    }
+
+    private func listed(
+        _ node: Node, _ section: ConfigurationSection, common: WorkerSettings, axes: [Mesh.Axis]?
+    ) -> [WorkerSettings]? {
+        guard case .sequence(let sequence) = node, (1...ClusterConfiguration.deviceCountMax).contains(sequence.count)
+        else {
+            reader.note(
+                "a list of 1 to \(ClusterConfiguration.deviceCountMax) workers belongs here",
+                at: ConfigurationReader.location(of: node), keyPath: "workers.list")
+            return nil
+        }
+        var firstLines: [String: Int] = [:]
+        let workers = sequence.enumerated().map { index, item in
+            let entry = reader.section(item, keyPath: "workers.list[\(index)]", keys: ["name"] + Self.settingKeys)
+            var worker = settings(entry, defaults: common)
+            worker.name = reader.name(entry, "name") ?? "worker-\(index)"
+            if let first = firstLines[worker.name] {
+                let place = entry.values["name"] ?? item
+                reader.note(
+                    "the name '\(worker.name)' is taken by the worker in line \(first)",
+                    at: ConfigurationReader.location(of: place), keyPath: entry.path(of: "name"))
+            }
+            firstLines[worker.name] = firstLines[worker.name] ?? item.mark?.line ?? 0
+            return worker
+        }
+        if let axes, axes.reduce(1, { $0 * $1.size }) != workers.count {
+            reader.note(
+                "\(workers.count) workers for \(describe(axes)); the numbers must agree",
+                at: section.location(of: "list"), keyPath: "workers.list")
+            return nil
+        }
+        return workers
+    }
+
+    private func settings(_ section: ConfigurationSection, defaults: WorkerSettings) -> WorkerSettings {
+        var worker = defaults
+        worker.threads = reader.integer(section, "threads", in: 1...1024) ?? worker.threads
+        worker.memoryByteCount =
+            reader.quantity(
+                section, "memory", units: Quantity.byteUnits, in: (1 << 20)...(1 << 50),
+                rangeText: "between 1MiB and 1024TiB", example: "4GiB") ?? worker.memoryByteCount
+        if let setting = reader.setting(section, "speed") {
+            if let speed = Double(setting.text), speed.isFinite, (0.01...100).contains(speed) {
+                worker.speed = speed
+            } else {
+                reader.note(
+                    "'\(reader.clipped(setting.text))' is not a number from 0.01 to 100", at: setting.location,
+                    keyPath: setting.keyPath)
+            }
+        }
+        return worker
+    }
+
+    private func location(
+        _ section: ConfigurationSection, _ top: ConfigurationSection
+    ) -> ConfigurationProblem.Location {
+        reader.setting(section, "count")?.location ?? top.location(of: "workers")
+    }
+
+    /// "4 devices (guidance 2 x model 2)".
+    private func describe(_ axes: [Mesh.Axis]) -> String {
+        let count = axes.reduce(1) { $0 * $1.size }
+        let shape = axes.isEmpty ? "no mesh" : axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
+        return "\(count == 1 ? "1 device" : "\(count) devices") (\(shape))"
+    }
+}

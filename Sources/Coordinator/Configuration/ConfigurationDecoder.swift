@@ -1,0 +1,158 @@
+import Program
+import Sharding
+import Tensor
+import Yams
+
+/// Turns YAML nodes into a ``ClusterConfiguration``, section by section.
+struct ConfigurationDecoder {
+    let reader: ConfigurationReader
+    let folder: String
+    let checksFiles: Bool
+
+    private static let keys = [
+        "name", "model", "mesh", "rules", "overrides", "workers", "data_plane", "control", "server",
+    ]
+
+    /// The configuration; nil where something without which it cannot exist is wrong (and noted).
+    func configuration(_ root: Node?) -> ClusterConfiguration? {
+        let root = root.flatMap { ConfigurationReader.isNull($0) ? nil : $0 }
+        let top = reader.section(root, keyPath: "", keys: Self.keys)
+        if let root, top.values.isEmpty, root.mapping == nil { return nil }
+        let name = reader.name(top, "name") ?? "tessera"
+        let model = model(top)
+        let axes = mesh(top)
+        let overrides = overrides(top, axes: axes ?? [])
+        let rules = rules(top, axes: axes ?? [], hasOverrides: !overrides.isEmpty)
+        let (launcher, workers) = workers(top, axes: axes)
+        let dataPlane = dataPlane(top)
+        let control = address(top, "control", default: ClusterConfiguration.defaultControl)
+        let server = address(top, "server", default: ClusterConfiguration.defaultServer)
+        if control.port == server.port, control.port != 0 {
+            reader.note(
+                "port \(server.port) is the control port already; give them different ones",
+                at: top.location(of: "server"), keyPath: "server.port")
+        }
+        guard let model, let axes, let workers, axes.reduce(1, { $0 * $1.size }) == workers.count else { return nil }
+        return ClusterConfiguration(
+            name: name, model: model, mesh: Mesh(axes, speeds: workers.map(\.speed)),
+            rules: LogicalAxisRules(rules, overrides: overrides), launcher: launcher, workers: workers,
+            dataPlane: dataPlane, control: control, server: server)
+    }
+
+    // MARK: Model
+
+    private func model(_ top: ConfigurationSection) -> ModelSettings? {
+        let section = reader.section(
+            top.values["model"], keyPath: "model", keys: ["path", "preset", "dtype", "weights", "seed"])
+        let dtype = reader.choice(section, "dtype", of: ["bf16", "f32"])
+        let weights = reader.choice(section, "weights", of: ModelSettings.Weights.allCases.map(\.rawValue))
+            .flatMap(ModelSettings.Weights.init)
+        let seed = reader.setting(section, "seed")
+        let seedValue = seed.flatMap { UInt64($0.text) }
+        if let seed, seedValue == nil {
+            reader.note(
+                "'\(reader.clipped(seed.text))' is not a whole number from 0 to \(UInt64.max)", at: seed.location,
+                keyPath: seed.keyPath)
+        }
+        guard let source = modelSource(section, top: top) else { return nil }
+        var settings = ModelSettings(source: source, weights: weights ?? .file, seed: seedValue ?? 0)
+        if dtype == "f32" { settings.dtype = .f32 }
+        if case .preset(let name) = source {
+            if weights == .file {
+                reader.note(
+                    "the preset '\(name)' has no files; give 'path' instead, or remove this line",
+                    at: section.location(of: "weights"), keyPath: "model.weights")
+            }
+            settings.weights = .generated
+        }
+        if let seed, settings.weights == .file {
+            reader.note(
+                "has no effect: weights come from files", at: seed.location, keyPath: seed.keyPath, severity: .warning)
+        }
+        checkFolder(settings, section)
+        return settings
+    }
+
+    private func modelSource(_ section: ConfigurationSection, top: ConfigurationSection) -> ModelSettings.Source? {
+        let path = reader.setting(section, "path")
+        let preset = reader.setting(section, "preset")
+        switch (path, preset) {
+        case (nil, nil):
+            guard section.values["path"] == nil, section.values["preset"] == nil else { return nil }
+            reader.note(
+                "say which model: 'path' (a folder) or 'preset'", at: top.location(of: "model"), keyPath: "model",
+                allowed: ModelSettings.presets)
+            return nil
+        case (let path?, let preset?) where path.layer == preset.layer:
+            reader.note("give either 'path' or 'preset', not both", at: preset.location, keyPath: "model.preset")
+            return nil
+        case (let path?, let preset) where path.layer > preset?.layer ?? -1:
+            guard case .text = path.location, !path.text.hasPrefix("/") else { return .path(path.text) }
+            return .path(folder + path.text)
+        default:
+            return reader.choice(section, "preset", of: ModelSettings.presets).map { .preset($0) }
+        }
+    }
+
+    private func checkFolder(_ settings: ModelSettings, _ section: ConfigurationSection) {
+        guard checksFiles, case .path(let path) = settings.source, !BoundedFile.isFolder(path),
+            let setting = reader.setting(section, "path")
+        else { return }
+        reader.note("there is no folder '\(path)'", at: setting.location, keyPath: "model.path")
+    }
+
+    // MARK: Network
+
+    private func dataPlane(_ top: ConfigurationSection) -> DataPlaneSettings {
+        let section = reader.section(
+            top.values["data_plane"], keyPath: "data_plane",
+            keys: ["host", "chunk", "join_deadline", "load_deadline", "collective_deadline"])
+        var settings = DataPlaneSettings()
+        func deadline(_ key: String) -> Duration? {
+            reader.quantity(
+                section, key, units: Quantity.timeUnits, in: 100...86_400_000, rangeText: "between 100ms and 24h",
+                example: "30s"
+            ).map { .milliseconds($0) }
+        }
+        settings.host = host(section) ?? settings.host
+        settings.chunkByteCount =
+            reader.quantity(
+                section, "chunk", units: Quantity.byteUnits, in: 4096...(64 << 20),
+                rangeText: "between 4KiB and 64MiB", example: "1MiB") ?? settings.chunkByteCount
+        settings.joinDeadline = deadline("join_deadline") ?? settings.joinDeadline
+        settings.loadDeadline = deadline("load_deadline") ?? settings.loadDeadline
+        settings.collectiveDeadline = deadline("collective_deadline") ?? settings.collectiveDeadline
+        return settings
+    }
+
+    private func address(
+        _ top: ConfigurationSection, _ key: String, default fallback: NetworkAddress
+    ) -> NetworkAddress {
+        let section = reader.section(top.values[key], keyPath: key, keys: ["host", "port"])
+        return NetworkAddress(
+            host: host(section) ?? fallback.host, port: reader.integer(section, "port", in: 0...65535) ?? fallback.port)
+    }
+
+    private func host(_ section: ConfigurationSection) -> String? {
+        guard let setting = reader.setting(section, "host") else { return nil }
+        let isHost =
+            setting.text.utf8.count <= 253
+            && setting.text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || ".-_:[]".contains($0)) }
+        if isHost { return setting.text }
+        reader.note(
+            "'\(reader.clipped(setting.text))' is not the name or number of a host", at: setting.location,
+            keyPath: setting.keyPath)
+        return nil
+    }
+}
+
+extension ConfigurationReader.Setting {
+    /// Precedence of the layer that it came from.
+    fileprivate var layer: Int {
+        switch location {
+        case .environment: 0
+        case .file, .text: 1
+        case .flag: 2
+        }
+    }
+}

@@ -1,0 +1,40 @@
+public import Tensor
+
+/// Which model a cluster serves.
+public struct ModelSettings: Sendable, Hashable {
+    /// Where the model's shape, and its weights, come from.
+    public enum Source: Sendable, Hashable {
+        /// A folder in the layout of a diffusers pipeline.
+        case path(String)
+        /// A configuration that is built in; it has no files.
+        case preset(String)
+    }
+
+    /// Where weights come from.
+    public enum Weights: String, Sendable, Hashable, CaseIterable {
+        /// The safetensors files in the model's folder.
+        case file
+        /// Random values, drawn from ``ModelSettings/seed``: pictures are noise, speed and memory are real.
+        case generated
+    }
+
+    /// Names of the built-in configurations.
+    public static let presets = ["amused-tiny", "amused-256", "amused-512"]
+
+    /// Folder or preset.
+    public var source: Source
+    /// Element type of weights and activations: bf16 (with f32 accumulation) or f32 (the reference mode).
+    public var dtype: DType
+    /// Files or generated.
+    public var weights: Weights
+    /// Seed of generated weights.
+    public var seed: UInt64
+
+    /// Makes settings.
+    public init(source: Source, dtype: DType = .bf16, weights: Weights, seed: UInt64 = 0) {
+        self.source = source
+        self.dtype = dtype
+        self.weights = weights
+        self.seed = seed
+    }
+}

@@ -1,0 +1,44 @@
+/// Where something listens.
+public struct NetworkAddress: Sendable, Hashable, CustomStringConvertible {
+    /// Name or number of the interface.
+    public var host: String
+    /// TCP port; 0 takes any that is free.
+    public var port: Int
+
+    /// Makes an address.
+    public init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    /// "host:port".
+    public var description: String { "\(host):\(port)" }
+    /// "tcp://host:port", as ZeroMQ writes it.
+    public var endpoint: String { "tcp://\(host):\(port)" }
+}
+
+/// How workers exchange activations, and how long anything may take.
+public struct DataPlaneSettings: Sendable, Hashable {
+    /// Interface that workers bind their data sockets to.
+    public var host: String
+    /// Largest piece that a message travels in, in bytes.
+    public var chunkByteCount: Int
+    /// How long a started worker may take to join.
+    public var joinDeadline: Duration
+    /// How long loading a worker's weights may take.
+    public var loadDeadline: Duration
+    /// How long a worker waits in a collective for another.
+    public var collectiveDeadline: Duration
+
+    /// Makes settings.
+    public init(
+        host: String = "127.0.0.1", chunkByteCount: Int = 1 << 20, joinDeadline: Duration = .seconds(30),
+        loadDeadline: Duration = .seconds(600), collectiveDeadline: Duration = .seconds(60)
+    ) {
+        self.host = host
+        self.chunkByteCount = chunkByteCount
+        self.joinDeadline = joinDeadline
+        self.loadDeadline = loadDeadline
+        self.collectiveDeadline = collectiveDeadline
+    }
+}
