@@ -22,9 +22,10 @@ extension AmusedModel {
         precondition(batch >= 1 && rows >= 1 && columns >= 1, "a program has pictures and tokens")
     }
 
-    /// `text`: everything that steps need from the prompts. Inputs `ids` i32 `[G, B, S]`, `eosIndex` i32 `[G, B]`,
-    /// `microConditions` f32 `[G, B, 5]`. Leaves residents: per attention to the text `….key` and `….value`
-    /// `[G, B, S, H, D]`, per adaptive norm `….modulation` `[G, B, 2, C]`.
+    /// `text`: everything that steps need from the prompts.
+    ///
+    /// Inputs `ids` i32 `[G, B, S]`, `eosIndex` i32 `[G, B]`, `microConditions` f32 `[G, B, 5]`. Leaves residents: per
+    /// attention to the text `….key` and `….value` `[G, B, S, H, D]`, per adaptive norm `….modulation` `[G, B, 2, C]`.
     public func textProgram(batch: Int, guided: Bool) -> Program {
         var graph = ProgramBuilder(name: "text", activation: activation)
         let (text, _) = textInputs(&graph, batch: batch, guidanceRows: guided ? 2 : 1)
@@ -35,11 +36,12 @@ extension AmusedModel {
         return graph.program
     }
 
-    /// `step`: one step of parallel decoding. Inputs `tokens` i32 `[B, Y, X]`, `grid` i32 `[G, B, Y, X]` (the same
-    /// tokens once a guidance row), `scale` f32 `[B]`, `temperature` f32 `[B]`, `maskCount` i32 `[B]`; noise generated:
-    /// `rng` i32 `[B, 4]`, given: `expNoise` f32 `[B, Y, X, V]` and `gumbel` f32 `[B, Y, X]`; and the residents of
-    /// ``textProgram(batch:guided:)``. Outputs `tokens`, `sampled` i32 `[B, Y, X]`, and where asked the guided `logits`
-    /// f32 `[B, Y, X, V]`.
+    /// `step`: one step of parallel decoding.
+    ///
+    /// Inputs `tokens` i32 `[B, Y, X]`, `grid` i32 `[G, B, Y, X]` (the same tokens once a guidance row), `scale` f32
+    /// `[B]`, `temperature` f32 `[B]`, `maskCount` i32 `[B]`; noise generated: `rng` i32 `[B, 4]`, given: `expNoise`
+    /// f32 `[B, Y, X, V]` and `gumbel` f32 `[B, Y, X]`; and the residents of ``textProgram(batch:guided:)``. Outputs
+    /// `tokens`, `sampled` i32 `[B, Y, X]`, and where asked the guided `logits` f32 `[B, Y, X, V]`.
     public func stepProgram(
         batch: Int, guided: Bool, rows: Int, columns: Int, noise: SamplingNoise, exposesLogits: Bool = false
     ) -> Program {
@@ -65,7 +67,8 @@ extension AmusedModel {
     public func decodeProgram(batch: Int, rows: Int, columns: Int, exposesImage: Bool = false) -> Program {
         check(batch: batch, rows: rows, columns: columns)
         var graph = ProgramBuilder(name: "decode", activation: activation)
-        let tokens = graph.input("tokens", .i32, [batch, rows, columns], axes: [LogicalAxis.batch, LogicalAxis.rows, nil])
+        let tokens = graph.input(
+            "tokens", .i32, [batch, rows, columns], axes: [LogicalAxis.batch, LogicalAxis.rows, nil])
         let image = graph.scope("vqvae.decoder") { VQModel(configuration.vq).image(&$0, tokens: tokens) }
         graph.output("pixels", graph.add(.pixels, [image]))
         if exposesImage { graph.output("image", image) }

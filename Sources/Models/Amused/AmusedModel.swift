@@ -42,7 +42,9 @@ public struct AmusedModel: Sendable {
         _ = try checkpoint.sources(of: parameters.values)
     }
 
-    /// Makes a model of a built-in shape with generated weights. Throws ``ModelError/unknownPreset(name:known:)``.
+    /// Makes a model of a built-in shape with generated weights.
+    ///
+    /// Throws ``ModelError/unknownPreset(name:known:)``.
     public init(preset: String, seed: UInt64, activation: DType = .bf16) throws(ModelError) {
         configuration = try AmusedConfiguration.preset(preset)
         name = preset

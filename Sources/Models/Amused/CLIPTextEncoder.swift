@@ -1,6 +1,8 @@
 import Program
 
-/// The graph of a CLIP text encoder. Values are `[G, B, S, D]`.
+/// The graph of a CLIP text encoder.
+///
+/// Values are `[G, B, S, D]`.
 struct CLIPTextEncoder {
     /// What it gives.
     struct Result {

@@ -24,7 +24,9 @@ struct TextConditions {
         set { values[name] = newValue }
     }
 
-    /// All conditions of a transformer, in the order of their use. `length` is the number of text positions.
+    /// All conditions of a transformer, in the order of their use.
+    ///
+    /// `length` is the number of text positions.
     static func items(_ c: UViTConfiguration, length: Int) -> [Item] {
         func text(_ name: String, _ heads: Int, _ headSize: Int) -> [Item] {
             ["key", "value"].map {

@@ -44,7 +44,8 @@ struct TokenSampler {
             let exponential = graph.input(
                 "expNoise", .f32, [batch, rows, columns, codes], axes: Self.axes + [LogicalAxis.vocab],
                 granules: [1, rowGranule, nil, LogicalAxis.sixteenth(codes)])
-            let gumbel = graph.input("gumbel", .f32, [batch, rows, columns], axes: Self.axes, granules: [1, rowGranule])
+            let gumbel = graph.input(
+                "gumbel", .f32, [batch, rows, columns], axes: Self.axes, granules: [1, rowGranule])
             return ([exponential], [gumbel])
         case .none:
             return ([], [])

@@ -1,7 +1,9 @@
 import Program
 import Tensor
 
-/// The part of the transformer's graph that runs every step: token grid to logits. Values are `[G, B, Y, X, C]`.
+/// The part of the transformer's graph that runs every step: token grid to logits.
+///
+/// Values are `[G, B, Y, X, C]`.
 ///
 /// The architecture is diffusers' `UVit2DModel`: an embedding, a convolutional block, transformer layers on a grid that
 /// may be half as fine, another convolutional block, and logits. Position comes from depthwise convolutions alone.
@@ -64,7 +66,9 @@ struct UViT {
         return annotated(&graph, graph.linear(x, weights.matrix(&graph, "\(name).weight", to, from)))
     }
 
-    /// Norm, then a 2x2 convolution with stride 2. The reference pads one row and column that an even grid never reads.
+    /// Norm, then a 2x2 convolution with stride 2.
+    ///
+    /// The reference pads one row and column that an even grid never reads.
     private func downsample(_ graph: inout ProgramBuilder, _ input: Program.ValueID) -> Program.ValueID {
         let size = configuration.blockSize
         let x = norm(&graph, input, "down_block.downsample.norm.weight", size)
@@ -74,7 +78,9 @@ struct UViT {
         return annotated(&graph, graph.add(.dot, [blocks, conv], ["contract": .int(3)]))
     }
 
-    /// Norm, then a 2x2 transposed convolution with stride 2. The file's `[in, out, 2, 2]` is seen as `[2, 2, out, in]`.
+    /// Norm, then a 2x2 transposed convolution with stride 2.
+    ///
+    /// The file's `[in, out, 2, 2]` is seen as `[2, 2, out, in]`.
     private func upsample(_ graph: inout ProgramBuilder, _ input: Program.ValueID) -> Program.ValueID {
         let size = configuration.blockSize
         let x = norm(&graph, input, "up_block.upsample.norm.weight", size)

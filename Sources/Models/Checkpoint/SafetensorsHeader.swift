@@ -43,7 +43,8 @@ public struct SafetensorsHeader: Sendable, Hashable {
         }
         let length = prefix.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard length <= UInt64(byteCountMax) else {
-            throw .header(path: path, tensor: nil, problem: "its header claims \(length) bytes, more than the format allows")
+            throw .header(
+                path: path, tensor: nil, problem: "its header claims \(length) bytes, more than the format allows")
         }
         guard Int(length) <= fileByteCount - 8 else {
             throw .header(
@@ -121,7 +122,9 @@ public struct SafetensorsHeader: Sendable, Hashable {
         var dims: [Int] = []
         var count = 1
         for size in shape {
-            guard let size = size.int, size >= 0 else { throw Problem(text: "its shape holds something other than sizes") }
+            guard let size = size.int, size >= 0 else {
+                throw Problem(text: "its shape holds something other than sizes")
+            }
             let (product, overflow) = count.multipliedReportingOverflow(by: size)
             guard !overflow else { throw Problem(text: "its shape is too large") }
             count = product

@@ -9,7 +9,9 @@ struct WeightFactory {
     /// Name of the part.
     let part: String
 
-    /// A bias or a norm's weight `[size]`, f32. `fileDims` where the file has another shape of as many elements.
+    /// A bias or a norm's weight `[size]`, f32.
+    ///
+    /// `fileDims` where the file has another shape of as many elements.
     func vector(
         _ graph: inout ProgramBuilder, _ tensor: String, _ size: Int, mean: Double = 0, scale: Double = 0.1,
         fileDims: [Int]? = nil, axis: String? = nil
@@ -30,7 +32,9 @@ struct WeightFactory {
         return graph.parameter(spec, granules: [1, nil], axes: [LogicalAxis.heads, nil], dtype: .f32)
     }
 
-    /// A matrix `[rows, columns]`, annotated where axes are given. `isConv`: the file has a 1x1 convolution's shape.
+    /// A matrix `[rows, columns]`, annotated where axes are given.
+    ///
+    /// `isConv`: the file has a 1x1 convolution's shape.
     func matrix(
         _ graph: inout ProgramBuilder, _ tensor: String, _ rows: Int, _ columns: Int, rowAxis: String? = nil,
         columnAxis: String? = nil, isConv: Bool = false, gain: Double = 1
