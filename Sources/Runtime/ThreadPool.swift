@@ -1,3 +1,4 @@
+import CKernels
 import CLinux
 import Glibc
 import Synchronization
@@ -177,6 +178,6 @@ public final class ThreadPool {
             }
         }
 
-        private func _spinHint() { clinux_spin_hint() }
+        private func _spinHint() { tk_spin_hint() }
     }
 }
