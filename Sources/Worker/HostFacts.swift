@@ -17,10 +17,8 @@ enum HostFacts {
 
     /// Name of the machine.
     static var name: String {
-        var bytes = [UInt8](repeating: 0, count: 256)
-        let result = bytes.withUnsafeMutableBytes { raw in
-            gethostname(raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count - 1)
-        }
-        return result == 0 ? String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self) : "unknown"
+        var bytes = [CChar](repeating: 0, count: 256)
+        guard gethostname(&bytes, bytes.count - 1) == 0 else { return "unknown" }
+        return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }

@@ -1,4 +1,3 @@
-public import Program
 public import Protocol
 
 /// What a rank's thread drives: the device's programs, weights and links. Made, used and dropped on that thread.
