@@ -51,7 +51,9 @@ public struct CollectiveBuilder: Sendable, Hashable {
         move(.haloExchange, held: shards, wanted: wanted)
     }
 
-    /// Shards move: the device `to[d]` gets what device `d` holds. Devices that nothing moves to get nothing.
+    /// Shards move: the device `to[d]` gets what device `d` holds.
+    ///
+    /// Devices that nothing moves to get nothing.
     public func permute(shards: [Int: Box], to targets: [Int: Int]) -> [Int: Exchange] {
         precondition(Set(targets.values).count == targets.count, "a permutation moves one shard to a device")
         var wanted: [Int: Box] = [:]
@@ -66,14 +68,14 @@ public struct CollectiveBuilder: Sendable, Hashable {
         reduce(.reduceScatter, box, contributions: contributions, leafCount: leafCount, wanted: shards)
     }
 
-    /// Every device gets the whole sum in one exchange: each sends everything to everyone. For small messages.
+    /// Every device gets the whole sum in one exchange, in which each sends everything to everyone (for small messages).
     public func allReduce(
         _ box: Box, contributions: [Int: [ReductionTree.Node]], leafCount: Int
     ) -> [Int: Exchange] {
         reduce(.allReduce, box, contributions: contributions, leafCount: leafCount, wanted: everywhere(box))
     }
 
-    /// Every device gets the whole sum in two exchanges, a reduce-scatter and an all-gather. For large messages.
+    /// Every device gets the whole sum in two exchanges, a reduce-scatter and an all-gather (for large messages).
     ///
     /// `shard` is the index of the buffer between the two. It holds the device's part of ``shards(of:)``, already
     /// rounded, so that what is gathered travels in the narrow type.

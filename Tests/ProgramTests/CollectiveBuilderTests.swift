@@ -3,7 +3,8 @@ import Tensor
 import Testing
 
 struct CollectiveBuilderTests {
-    private let builder = CollectiveBuilder(group: [0, 1, 2], axes: ["model"], source: 4, destination: 5, scope: "layer")
+    private let builder = CollectiveBuilder(
+        group: [0, 1, 2], axes: ["model"], source: 4, destination: 5, scope: "layer")
     private let shards = [0: Box([0..<5]), 1: Box([5..<6]), 2: Box([6..<16])]
 
     @Test("an all-gather moves each shard to every other device")

@@ -77,8 +77,8 @@ struct ExchangePlannerTests {
     func reduction() {
         let box = Box([0..<4, 10..<16])
         let nodes: [Int: [ReductionTree.Node]] = [
-            5: ReductionTree.maximalNodes(of: 3..<7, leafCount: 7), 2: ReductionTree.maximalNodes(of: 0..<3, leafCount: 7),
-            9: [],
+            5: ReductionTree.maximalNodes(of: 3..<7, leafCount: 7),
+            2: ReductionTree.maximalNodes(of: 0..<3, leafCount: 7), 9: [],
         ]
         let held = [2: box, 5: box, 9: box]
         let wanted = [2: Box([0..<4, 10..<13]), 9: Box([0..<4, 13..<16])]

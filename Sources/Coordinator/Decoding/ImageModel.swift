@@ -1,0 +1,113 @@
+public import Program
+
+/// Where a step's random numbers come from.
+public enum StepNoise: String, Sendable, Hashable, CaseIterable {
+    /// Drawn on the devices by the counter-based generator: input `rng` i32[B, 4].
+    case generated
+    /// Given by the caller: inputs `expNoise` f32[B, Y, X, V] and `gumbel` f32[B, Y, X].
+    case given
+    /// No randomness: arg-max tokens.
+    case none
+}
+
+/// The programs that a generation calls.
+public enum ProgramRole: Sendable, Hashable {
+    /// Prompt to resident keys, values and modulations.
+    case text
+    /// One parallel decoding step.
+    case step(StepNoise)
+    /// Tokens to pixels.
+    case decode
+    /// Picture to tokens.
+    case encode
+}
+
+/// The sizes that a program is built for.
+public struct GenerationShape: Sendable, Hashable {
+    /// Pictures in the batch (B).
+    public var pictures: Int
+    /// With classifier-free guidance (G = 2) or without (G = 1).
+    public var isGuided: Bool
+    /// Rows of the token grid (Y).
+    public var rows: Int
+    /// Columns of the token grid (X).
+    public var columns: Int
+
+    /// Makes a shape.
+    public init(pictures: Int, isGuided: Bool, rows: Int, columns: Int) {
+        self.pictures = pictures
+        self.isGuided = isGuided
+        self.rows = rows
+        self.columns = columns
+    }
+
+    /// Tokens in one picture.
+    public var tokenCount: Int { rows * columns }
+}
+
+/// A prompt as the text encoder takes it.
+public struct EncodedPrompt: Sendable, Hashable {
+    /// Token ids, padded to the model's text length.
+    public var ids: [Int32]
+    /// Row whose hidden state is the pooled embedding.
+    public var eosIndex: Int32
+    /// Tokens that did not fit and were left out.
+    public var cutCount: Int
+
+    /// Makes an encoded prompt.
+    public init(ids: [Int32], eosIndex: Int32, cutCount: Int) {
+        self.ids = ids
+        self.eosIndex = eosIndex
+        self.cutCount = cutCount
+    }
+}
+
+/// What the decoding loop needs to know of a token-based image model.
+public protocol ImageModel: Sendable {
+    /// Program of a role for one shape (signatures: ``ProgramRole``). `text` ignores the grid, `encode` and `decode`
+    /// ignore guidance.
+    func program(_ role: ProgramRole, shape: GenerationShape) throws -> Program
+    /// A prompt's ids, padded and cut to ``textLength``.
+    func encode(prompt: String) -> EncodedPrompt
+    /// Length of the id rows (S).
+    var textLength: Int { get }
+    /// Pixels along a side of what one token stands for.
+    var pixelsPerToken: Int { get }
+    /// Width and height in pixels must be multiples of this; a multiple of ``pixelsPerToken``.
+    var sizeMultiple: Int { get }
+    /// Number of codes that a token may become (V).
+    var codebookSize: Int { get }
+    /// The id that stands for a hidden token.
+    var maskToken: Int32 { get }
+    /// What is used where a request says nothing.
+    var defaults: GenerationDefaults { get }
+}
+
+/// A model's own choice where a request says nothing.
+public struct GenerationDefaults: Sendable, Hashable {
+    /// Width in pixels.
+    public var width: Int
+    /// Height in pixels.
+    public var height: Int
+    /// Decoding steps.
+    public var steps: Int
+    /// Guidance scale; 1 and less: no guidance.
+    public var guidanceScale: Float
+    /// Temperature of the first and the last step.
+    public var temperature: TemperatureRange
+    /// How many tokens stay hidden after each step.
+    public var schedule: MaskSchedule
+
+    /// aMUSEd's choices ("aMUSEd: An Open MUSE Reproduction", and its reference pipeline).
+    public init(
+        width: Int, height: Int, steps: Int = 12, guidanceScale: Float = 10,
+        temperature: TemperatureRange = TemperatureRange(from: 2, to: 0), schedule: MaskSchedule = .cosine
+    ) {
+        self.width = width
+        self.height = height
+        self.steps = steps
+        self.guidanceScale = guidanceScale
+        self.temperature = temperature
+        self.schedule = schedule
+    }
+}

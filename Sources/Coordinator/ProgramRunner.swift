@@ -1,0 +1,39 @@
+public import Program
+public import Tensor
+
+/// What ``ProgramRunner/install(_:)`` hands out: names an installed program of one shape.
+public struct ProgramKey: Sendable, Hashable, CustomStringConvertible {
+    /// The name, unique within a runner.
+    public let name: String
+
+    /// Wraps a name.
+    public init(_ name: String) { self.name = name }
+
+    public var description: String { name }
+}
+
+/// Runs global programs on all devices of a mesh: the cluster of processes, or threads of this process.
+///
+/// Calls of one request are made one after the other; calls of different requests may overlap.
+public protocol ProgramRunner: Sendable {
+    /// Compiles a program for the mesh and installs it on all devices, unless the same program is installed already.
+    ///
+    /// Throws what the compiler or the devices report.
+    func install(_ program: Program) async throws -> ProgramKey
+
+    /// Runs an installed program on all devices.
+    ///
+    /// - Parameters:
+    ///   - key: from ``install(_:)``.
+    ///   - request: under which resident outputs are kept and resident inputs are found.
+    ///   - inputs: whole tensors, for every input that is not resident.
+    /// - Returns: the assembled outputs that are not resident.
+    ///
+    /// Throws where a device, a link or a deadline fails; the request is then lost on the devices.
+    func run(
+        _ key: ProgramKey, request: UInt64, inputs: [String: HostTensor]
+    ) async throws -> [String: HostTensor]
+
+    /// Frees what a request left on the devices; does nothing for a request that is not known.
+    func release(request: UInt64) async
+}

@@ -1,0 +1,53 @@
+import Program
+import Tensor
+
+/// The end of a step's graph: choosing tokens and masking the least confident again (MaskGIT, §3.2).
+struct TokenSampler {
+    let batch: Int
+    let rows: Int
+    let columns: Int
+    let rowGranule: Int
+    let maskToken: Int
+    let noise: SamplingNoise
+
+    private static let axes: [String?] = [LogicalAxis.batch, LogicalAxis.sampling, nil]
+
+    /// Adds the graph after guided logits f32 `[B, Y, X, V]`, with its inputs and the outputs `tokens` and `sampled`.
+    func sample(_ graph: inout ProgramBuilder, logits: Program.ValueID) {
+        let tokens = graph.input(
+            "tokens", .i32, [batch, rows, columns], axes: Self.axes, granules: [1, rowGranule])
+        let temperature = graph.input("temperature", .f32, [batch], axes: [LogicalAxis.batch])
+        let maskCount = graph.input("maskCount", .i32, [batch], axes: [LogicalAxis.batch])
+        let (choiceNoise, confidenceNoise) = noiseInputs(&graph, codes: graph.type(of: logits).sizes[3])
+        let kind = Attribute.text(noise.rawValue)
+        let mask = Attribute.int(maskToken)
+        let greatest = graph.add(.reduce, [logits], ["dims": .ints([3]), "kind": .text("max")])
+        let sum = graph.add(.sumExp, [logits, greatest])
+        let choice = graph.add(.choose, [logits] + choiceNoise, ["noise": kind])
+        let sampled = graph.add(.acceptTokens, [tokens, choice], ["maskToken": mask])
+        let confidence = graph.add(
+            .confidence, [tokens, choice, greatest, sum, temperature] + confidenceNoise,
+            ["maskToken": mask, "noise": kind])
+        let next = graph.add(.remask, [sampled, confidence, maskCount], ["maskToken": mask])
+        graph.output("tokens", next)
+        graph.output("sampled", sampled)
+    }
+
+    private func noiseInputs(
+        _ graph: inout ProgramBuilder, codes: Int
+    ) -> (choice: [Program.ValueID], confidence: [Program.ValueID]) {
+        switch noise {
+        case .generated:
+            let rng = graph.input("rng", .i32, [batch, 4], axes: [LogicalAxis.batch, nil])
+            return ([rng], [rng])
+        case .given:
+            let exponential = graph.input(
+                "expNoise", .f32, [batch, rows, columns, codes], axes: Self.axes + [LogicalAxis.vocab],
+                granules: [1, rowGranule, nil, LogicalAxis.sixteenth(codes)])
+            let gumbel = graph.input("gumbel", .f32, [batch, rows, columns], axes: Self.axes, granules: [1, rowGranule])
+            return ([exponential], [gumbel])
+        case .none:
+            return ([], [])
+        }
+    }
+}

@@ -1,0 +1,39 @@
+import CZeroMQ
+
+/// A libzmq context: the threads that do the socket I/O.
+///
+/// It ends when its last socket has been closed and the last reference is gone; ending waits at most for the sockets'
+/// linger period. Make it after any fork.
+// Sendable because libzmq contexts may be used from any thread and the pointer never changes.
+public final class Context: @unchecked Sendable {
+    /// The oldest version without known holes in what is used here.
+    package static let requiredVersion = (major: 4, minor: 3, patch: 4)
+
+    let pointer: UnsafeMutableRawPointer
+
+    /// Starts a context with one I/O thread. Throws where the installed library is too old.
+    public init() throws(TransportError) {
+        let found = Self.version
+        guard found >= Self.requiredVersion else {
+            let required = Self.requiredVersion
+            throw .libraryTooOld(
+                found: Self.libraryVersion, required: "\(required.major).\(required.minor).\(required.patch)")
+        }
+        guard let pointer = zmq_ctx_new() else { throw .lastFailure("making a ZeroMQ context", at: "this process") }
+        self.pointer = pointer
+    }
+
+    deinit {
+        // Sockets hold a reference to their context, so all are closed here and this ends within their linger period.
+        while zmq_ctx_term(pointer) != 0, zmq_errno() == EINTR {}
+    }
+
+    /// Version of the installed library, for `doctor` and the log.
+    public static var libraryVersion: String { "\(version.0).\(version.1).\(version.2)" }
+
+    private static var version: (Int, Int, Int) {
+        var (major, minor, patch): (Int32, Int32, Int32) = (0, 0, 0)
+        zmq_version(&major, &minor, &patch)
+        return (Int(major), Int(minor), Int(patch))
+    }
+}

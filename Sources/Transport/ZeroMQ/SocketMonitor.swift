@@ -1,0 +1,62 @@
+import CZeroMQ
+import Synchronization
+
+/// Tells what happens to a socket's connections. Lives on the socket's thread.
+struct SocketMonitor: ~Copyable {
+    /// What is reported; connections are named by their descriptor.
+    enum Event {
+        case disconnected(connection: Int32)
+        case handshakeFailed(reason: String)
+        case handshakeSucceeded
+    }
+
+    private static let count = Atomic<UInt64>(0)
+    private let socket: Socket
+    private let message = Message()
+
+    /// Watches a socket; to be made before the socket binds or connects.
+    init(of watched: borrowing Socket, in context: Context) throws(TransportError) {
+        let index = Self.count.add(1, ordering: .relaxed).newValue
+        let endpoint = "inproc://monitor-\(index)"
+        let events =
+            ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
+            | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+        guard zmq_socket_monitor(watched.pointer, endpoint, Int32(events)) == 0 else {
+            throw .lastFailure("watching a socket", at: endpoint)
+        }
+        let socket = try Socket(.pair, in: context)
+        try socket.connect(endpoint)
+        self.socket = socket
+    }
+
+    /// The next event, if there is one.
+    func next() throws(TransportError) -> Event? {
+        while try socket.receive(message) {
+            let bytes = message.bytes
+            guard bytes.count == 6 else {
+                try socket.discardRest(of: message)
+                continue
+            }
+            let kind = Int32(bytes.loadUnaligned(as: UInt16.self))
+            let value = bytes.loadUnaligned(fromByteOffset: 2, as: Int32.self)
+            try socket.discardRest(of: message)
+            switch kind {
+            case ZMQ_EVENT_DISCONNECTED:
+                return .disconnected(connection: value)
+            case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+                return .handshakeSucceeded
+            case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+                return .handshakeFailed(reason: "authentication failed with status \(value)")
+            case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+                return .handshakeFailed(reason: "the other side does not speak the same protocol (code \(value))")
+            case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+                return .handshakeFailed(reason: zmq_strerror(value).map { String(cString: $0) } ?? "error \(value)")
+            default: continue
+            }
+        }
+        return nil
+    }
+
+    /// What to wait for.
+    var pollItem: zmq_pollitem_t { socket.pollItem(ZMQ_POLLIN) }
+}
