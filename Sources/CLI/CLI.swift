@@ -11,10 +11,10 @@ struct Tessera: AsyncParsableCommand {
         discussion: """
             One YAML file describes a cluster: the model, the mesh of devices and the workers. Each command takes it.
 
-              tessera validate cluster.yaml            is the file right?
-              tessera plan cluster.yaml                what would each worker hold and send?
-              tessera generate "a red fox in snow"     one picture, on a cluster started for it
-              tessera up cluster.yaml                  keep a cluster running; generate then uses it
+              tessera validate cluster.yaml          Is the file right?
+              tessera plan cluster.yaml              What will each worker do?
+              tessera generate "a red fox in snow"   One picture.
+              tessera up cluster.yaml                Keep a cluster running.
 
             Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 failed, \
             2 wrong usage, 78 wrong configuration. Every flag has a twin in the environment, such as TESSERA_STEPS for \

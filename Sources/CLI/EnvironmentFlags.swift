@@ -17,7 +17,7 @@ enum EnvironmentFlags {
         let given = Set(arguments.prefix { $0 != "--" }.map { $0.prefix { $0 != "=" } })
         var added: [String] = []
         for name in names {
-            let variable = "TESSERA_" + name.uppercased().replacing("-", with: "_")
+            let variable = "TESSERA_" + (prefixes[command] ?? "") + name.uppercased().replacing("-", with: "_")
             guard let value = environment[variable], !value.isEmpty else { continue }
             let spellings = ["--\(name)"] + (shortNames[name].map { ["-\($0)"] } ?? [])
             if spellings.allSatisfy({ !given.contains($0[...]) }) { added.append("--\(name)=\(value)") }
@@ -25,5 +25,7 @@ enum EnvironmentFlags {
         return [command] + added + arguments.dropFirst()
     }
 
+    /// Keeps `--name` of a worker apart from `name` in the cluster file.
+    private static let prefixes = ["worker": "WORKER_"]
     private static let shortNames = ["config": "c", "count": "n", "output": "o"]
 }

@@ -11,9 +11,9 @@ struct GenerateCommand: AsyncParsableCommand {
             and settings give the same picture on any mesh.
 
               tessera generate "a red fox in snow" -o fox.png
-              tessera generate "a red fox in snow" --negative-prompt blurry --steps 16 --seed 7 -n 4
-              tessera generate "a fox at night" --image fox.png --strength 0.6 -o night.png
-              tessera generate "a black hat" --image fox.png --mask head.png -o hat.png
+              tessera generate "a red fox" --negative-prompt blurry --seed 7 -n 4
+              tessera generate "a fox at night" --image fox.png --strength 0.6
+              tessera generate "a black hat" --image fox.png --mask head.png
 
             With -n, pictures are numbered: out-1.png, out-2.png and so on. The path of each picture goes to standard \
             output, one a line. Each PNG records the prompt, seed, settings and model that it was made with.

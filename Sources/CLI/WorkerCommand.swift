@@ -8,7 +8,11 @@ struct WorkerCommand: AsyncParsableCommand {
             Joins the coordinator, loads the slices of the weights that its device needs, and computes until it is told \
             to stop. 'tessera up' starts local workers by itself; start others by hand, one for each device:
 
-              tessera worker --connect tcp://10.0.0.1:29600 --name worker-3 --cluster-id 1f0c55aa
+              tessera worker --connect tcp://10.0.0.1:29600 --name worker-3 \\
+                --cluster-id 1f0c55aa
+
+            Twins in the environment: TESSERA_WORKER_CONNECT, TESSERA_WORKER_NAME, TESSERA_WORKER_CLUSTER_ID and \
+            TESSERA_WORKER_THREADS.
             """)
 
     @Option(help: ArgumentHelp("The coordinator's control address.", valueName: "tcp://host:port"))
