@@ -1,4 +1,5 @@
 import Models
+import Program
 public import Sharding
 
 extension ClusterConfiguration {
