@@ -17,6 +17,8 @@ static void pack_leaf(const uint16_t *w, size_t ldw, size_t live, size_t width, 
             size_t p = first;
             if (c < live) {
                 const uint16_t *row = w + c * ldw;
+                // So many rows are more streams than the processor follows by itself.
+                for (size_t line = 0; line < BLOCK / 16; line++) __builtin_prefetch(row + (end + line * 16) * 2, 0, 2);
                 for (; p < whole; p++) memcpy(out + (p * width + c) * 4, row + p * 2, 4);
                 if (p < end && p * 2 < length) {
                     const uint16_t pair[2] = {row[p * 2], 0};
