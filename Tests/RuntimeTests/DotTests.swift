@@ -63,7 +63,8 @@ struct DotProblem {
         return [UInt8](unsafeUninitializedCapacity: bytes + 64) { buffer, count in
             buffer.initialize(repeating: 0xFF)
             w.withUnsafeBufferPointer {
-                tk_dot_pack(isa, $0.baseAddress! + leaves.lowerBound * segment, k, n, length, segment, buffer.baseAddress!)
+                tk_dot_pack(
+                    isa, $0.baseAddress! + leaves.lowerBound * segment, k, n, length, segment, buffer.baseAddress!)
             }
             #expect(buffer[bytes...].allSatisfy { $0 == 0xFF })
             count = bytes + 64
@@ -75,13 +76,16 @@ struct DotProblem {
     }
 
     /// Runs one call into `out` [m, n].
-    func run(_ isa: tk_isa, rows: Range<Int>, columns: Range<Int>, leaves: Range<Int>, packed: [UInt8], out: inout [Float]) {
+    func run(
+        _ isa: tk_isa, rows: Range<Int>, columns: Range<Int>, leaves: Range<Int>, packed: [UInt8], out: inout [Float]
+    ) {
         let length = length(of: leaves)
         withScratch(tk_dot_scratch_bytes(isa, rows.count, columns.count, length, segment)) { scratch in
             x.withUnsafeBufferPointer { x in
                 out.withUnsafeMutableBufferPointer { out in
                     tk_dot_bf16(
-                        isa, rows.lowerBound, rows.upperBound, columns.lowerBound, columns.upperBound, n, length, segment,
+                        isa, rows.lowerBound, rows.upperBound, columns.lowerBound, columns.upperBound, n, length,
+                        segment,
                         x.baseAddress! + leaves.lowerBound * segment, k, packed, out.baseAddress!, n, TK_F32, scratch)
                 }
             }
@@ -174,7 +178,9 @@ private func tiled(_ x: UnsafePointer<UInt16>, _ w: UnsafePointer<UInt16>, _ cou
 
     @Test(
         "bits do not depend on how rows and columns are split over calls, also over blocks of rows and of k",
-        arguments: [(70, 100, 176, 22), (40, 70, 1200, 1000), (40, 290, 520, 512), (600, 33, 64, 64), (26, 33, 9000, 300)])
+        arguments: [
+            (70, 100, 176, 22), (40, 70, 1200, 1000), (40, 290, 520, 512), (600, 33, 64, 64), (26, 33, 9000, 300),
+        ])
     func splits(m: Int, n: Int, k: Int, segment: Int) {
         let problem = DotProblem(m: m, n: n, k: k, segment: segment)
         for isa in kernelLevels {
@@ -262,7 +268,8 @@ private func tiled(_ x: UnsafePointer<UInt16>, _ w: UnsafePointer<UInt16>, _ cou
         for isa in kernelLevels {
             var out = [Float](repeating: .nan, count: 6)
             withScratch(tk_dot_scratch_bytes(isa, 2, 3, 0, 1)) { scratch in
-                tk_dot_bf16(isa, 0, 2, 0, 3, 3, 0, 1, [0], 0, [UInt8](repeating: 0, count: 64), &out, 3, TK_F32, scratch)
+                tk_dot_bf16(
+                    isa, 0, 2, 0, 3, 3, 0, 1, [0], 0, [UInt8](repeating: 0, count: 64), &out, 3, TK_F32, scratch)
             }
             #expect(out == [0, 0, 0, 0, 0, 0])
         }

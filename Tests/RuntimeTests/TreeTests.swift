@@ -8,7 +8,8 @@ func combine(_ parts: [[Float]], nodes: [ReductionTree.Node], leafCount: Int) ->
     var out = [Float](repeating: .nan, count: parts[0].count)
     withPointers(parts) { pointers in
         tk_tree_combine(
-            pointers, nodes.map { UInt8($0.level) }, nodes.map(\.first), nodes.count, leafCount, out.count, &out, TK_F32)
+            pointers, nodes.map { UInt8($0.level) }, nodes.map(\.first), nodes.count, leafCount, out.count, &out, TK_F32
+        )
     }
     return out
 }
@@ -23,7 +24,8 @@ private func withPointers(_ arrays: [[Float]], _ body: ([UnsafePointer<Float>?])
 }
 
 @Suite struct TreeTests {
-    @Test("leaves split over any two or three devices combine to the same bits", arguments: [1, 2, 3, 5, 6, 7, 8, 13, 16])
+    @Test(
+        "leaves split over any two or three devices combine to the same bits", arguments: [1, 2, 3, 5, 6, 7, 8, 13, 16])
     func splits(leafCount: Int) {
         let elements = 133
         var numbers = KernelNumbers(seed: UInt64(leafCount))
