@@ -14,11 +14,11 @@ struct ParityTests {
     /// Logits in the later steps of a sampling run.
     static let laterTolerance: Float = 5e-5
 
-    struct Place: Sendable, CustomTestStringConvertible {
+    struct Place: Sendable, CustomStringConvertible {
         var name: String
         var mesh: Mesh
         var rules: [String: [String]]
-        var testDescription: String { name }
+        var description: String { name }
     }
 
     static let places: [Place] = [

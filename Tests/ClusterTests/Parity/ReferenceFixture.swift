@@ -3,12 +3,12 @@ import Models
 import Tensor
 
 /// A folder with a model and what the reference implementation computes with it.
-struct ReferenceFixture: Sendable, CustomTestStringConvertible {
+struct ReferenceFixture: Sendable, CustomStringConvertible {
     let url: URL
     let expected: SafetensorsFile
     let info: Info
 
-    var testDescription: String { url.lastPathComponent }
+    var description: String { url.lastPathComponent }
     var path: String { url.path }
 
     struct Info: Decodable, Sendable {
@@ -66,7 +66,7 @@ struct ReferenceFixture: Sendable, CustomTestStringConvertible {
     }
 
     func tensor(_ name: String) throws -> HostTensor { try expected.read(name) }
-    func has(_ name: String) -> Bool { expected.header.tensors.contains { $0.name == name } }
+    func has(_ name: String) -> Bool { expected.header.entries[name] != nil }
 
     /// A picture or feature map [B, C, Y, X] as [B, Y, X, C].
     func channelsLast(_ name: String) throws -> HostTensor {
