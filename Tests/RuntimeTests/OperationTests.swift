@@ -17,7 +17,8 @@ struct OperationTests {
         let scale = expected.filter(\.isFinite).map { abs($0) }.max() ?? 0
         var worst = 0.0
         for (value, wanted) in zip(values, expected) where value != wanted {
-            worst = max(worst, abs(value - wanted) - abs(wanted) * half)
+            let error = abs(value - wanted) - abs(wanted) * half
+            worst = error.isNaN ? .infinity : max(worst, error)
         }
         #expect(
             worst <= tolerance * max(1, scale), "\(operation.opcode) is off by \(worst)", sourceLocation: sourceLocation
