@@ -89,7 +89,7 @@ struct AmusedModelTests {
             for program in Self.programs(try AmusedModel(preset: name, seed: 1)) {
                 for operation in program.operations where !operation.axes.isEmpty {
                     #expect(operation.axes.count == operation.type.rank)
-                    #expect(operation.axes.allSatisfy { $0.map(LogicalAxis.all.contains) ?? true })
+                    #expect(operation.axes.allSatisfy { $0.map(GraphAxis.all.contains) ?? true })
                     let named = zip(operation.axes, operation.type.dims).filter { $0.0 != nil && $0.1.size > 1 }
                     let isSplittable = named.allSatisfy { $0.1.granuleCount > 1 || $0.1.size == 2 }
                     #expect(isSplittable, "\(program.name) \(operation.opcode) \(operation.scope)")

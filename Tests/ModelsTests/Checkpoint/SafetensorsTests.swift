@@ -16,6 +16,7 @@ struct SafetensorsTests {
         let file = try SafetensorsFile(path: folder.write("good", safetensors(Self.good, dataByteCount: 40)))
         let start = file.header.dataOffset
         #expect(file.header.metadata == ["format": "pt"])
+        #expect(file.header.tensors.map(\.name) == ["a", "b", "c", "d"])
         #expect(file.header.entries["a"]?.dims == [2, 3])
         #expect(file.header.entries["a"]?.range == start..<(start + 24))
         #expect(file.header.entries["b"]?.dtype == .bf16)
