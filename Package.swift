@@ -32,9 +32,9 @@ let package = Package(
     targets: [
         // C: system libraries (each imported by exactly one target), kernels and shims.
         .target(name: "CKernels", cSettings: fastC),
+        .target(name: "CImage", linkerSettings: [.linkedLibrary("png16")]),
         .target(name: "CLinux"),
         .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
-        .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
 
         // Data and compiler.
@@ -62,7 +62,7 @@ let package = Package(
                 "Models", "Sharding", "Transport", "Protocol", "Program", "Tensor", "Yams", logging,
             ],
             swiftSettings: common),
-        .target(name: "Server", dependencies: ["Coordinator", "Tensor", "CPNG"], swiftSettings: common),
+        .target(name: "Server", dependencies: ["Coordinator", "Tensor", "CImage"], swiftSettings: common),
         .executableTarget(
             name: "CLI",
             dependencies: [
@@ -89,7 +89,7 @@ let package = Package(
         .testTarget(
             name: "CoordinatorTests", dependencies: ["Coordinator", "Models", "Sharding", "Program", "Tensor"],
             swiftSettings: common),
-        .testTarget(name: "ServerTests", dependencies: ["Server", "Tensor"], swiftSettings: common),
+        .testTarget(name: "ServerTests", dependencies: ["Server", "Coordinator", "Tensor"], swiftSettings: common),
         .testTarget(
             name: "ClusterTests",
             dependencies: [

@@ -112,13 +112,6 @@ import Testing
         #expect(long.cutCount == 5000 - 48)
     }
 
-    @Test("the pooled position is the first largest id in legacy files, else the first end token")
-    func eosIndex() {
-        #expect(CLIPTokenizer.eosIndex(of: [5, 9, 3, 9, 2], configuredEnd: 2) == 1)
-        #expect(CLIPTokenizer.eosIndex(of: [5, 9, 3, 9, 2], configuredEnd: 3) == 2)
-        #expect(CLIPTokenizer.eosIndex(of: [5, 9], configuredEnd: 7) == 0)
-    }
-
     @Test("the byte-level tokenizer needs no files and stays inside its vocabulary", arguments: [3, 16, 64, 600])
     func byteLevel(size: Int) {
         let tokenizer = CLIPTokenizer.byteLevel(vocabularySize: size, maxLength: 12)

@@ -10,15 +10,19 @@ public enum StepNoise: String, Sendable, Hashable, CaseIterable {
     case none
 }
 
-/// The programs that a generation calls.
+/// The programs that a generation calls. B pictures, G = 2 with guidance (row 0 unconditional) else 1, Y x X tokens,
+/// V codes, S ids of text. Only the inputs that a program declares are given.
 public enum ProgramRole: Sendable, Hashable {
-    /// Prompt to resident keys, values and modulations.
+    /// `ids` i32[G, B, S], `eosIndex` i32[G, B], `microConditions` f32[G, B, 5] (width, height, crop top, crop left,
+    /// aesthetic score) to resident keys, values and modulations.
     case text
-    /// One parallel decoding step.
+    /// One parallel decoding step: `tokens` i32[B, Y, X] (and `grid` i32[G, B, Y, X], the same for each half), `scale`
+    /// f32[B], `temperature` f32[B], `maskCount` i32[B] and noise (``StepNoise``) to `tokens` and `sampled`
+    /// i32[B, Y, X]: next input, and all chosen tokens.
     case step(StepNoise)
-    /// Tokens to pixels.
+    /// `tokens` i32[B, Y, X] to `pixels` u8[B, H, W, 3].
     case decode
-    /// Picture to tokens.
+    /// `image` f32[B, H, W, 3] in 0...1 to `tokens` i32[B, Y, X].
     case encode
 }
 
@@ -64,8 +68,7 @@ public struct EncodedPrompt: Sendable, Hashable {
 
 /// What the decoding loop needs to know of a token-based image model.
 public protocol ImageModel: Sendable {
-    /// Program of a role for one shape (signatures: ``ProgramRole``). `text` ignores the grid, `encode` and `decode`
-    /// ignore guidance.
+    /// Program of a role for one shape. `text` ignores the grid (given as 0), `encode` and `decode` ignore guidance.
     func program(_ role: ProgramRole, shape: GenerationShape) throws -> Program
     /// A prompt's ids, padded and cut to ``textLength``.
     func encode(prompt: String) -> EncodedPrompt
@@ -75,6 +78,8 @@ public protocol ImageModel: Sendable {
     var pixelsPerToken: Int { get }
     /// Width and height in pixels must be multiples of this; a multiple of ``pixelsPerToken``.
     var sizeMultiple: Int { get }
+    /// Most tokens in one picture.
+    var tokenLimit: Int { get }
     /// Number of codes that a token may become (V).
     var codebookSize: Int { get }
     /// The id that stands for a hidden token.

@@ -27,7 +27,7 @@ struct BytePairEncoding: Sendable {
     /// Throws the sentence that says which merge is not in the vocabulary.
     init(vocabulary: [String: Int32], merges: [(String, String)], unknown: Int32) throws(MergeProblem) {
         self.vocabulary = vocabulary
-        let symbols = ByteSymbols.characters.map { String($0) }
+        let symbols = GeneratedVocabulary.alphabet.map { String($0) }
         inner = symbols.map { vocabulary[$0] ?? unknown }
         last = symbols.map { vocabulary[$0 + Self.endOfWord] ?? unknown }
         var table: [Pair: Merge] = [:]
@@ -70,20 +70,4 @@ struct MergeProblem: Error, Sendable {
     let index: Int
     let left: String
     let right: String
-}
-
-/// The printable characters that byte-level vocabularies write bytes as ("Language Models are Unsupervised Multitask
-/// Learners", §2.2): printable Latin-1 stands for itself, every other byte for the next character from U+0100.
-enum ByteSymbols {
-    /// Character of each byte.
-    static let characters: [Character] = {
-        var next: UInt32 = 0x100
-        return (0..<256).map { (byte: UInt32) in
-            if (0x21...0x7E).contains(byte) || (0xA1...0xAC).contains(byte) || (0xAE...0xFF).contains(byte) {
-                return Character(Unicode.Scalar(UInt8(byte)))
-            }
-            defer { next += 1 }
-            return Unicode.Scalar(next).map { Character($0) } ?? " "
-        }
-    }()
 }

@@ -95,17 +95,6 @@ public struct CLIPTokenizer: Sendable {
         return encoding
     }
 
-    /// Position whose hidden state is the pooled embedding.
-    ///
-    /// - Parameters:
-    ///   - ids: one padded text.
-    ///   - configuredEnd: `eos_token_id` of the text encoder's configuration. The value 2 marks files from before the
-    ///     field was meaningful: there it is the first of the largest id, else the first end token (0 without one).
-    public static func eosIndex(of ids: [Int32], configuredEnd: Int) -> Int {
-        let wanted = configuredEnd == 2 ? ids.max() : Int32(exactly: configuredEnd)
-        return ids.firstIndex { $0 == wanted } ?? 0
-    }
-
     private func tokens(of word: [UInt8]) -> [Int32] {
         if let encoder { return encoder.encode(word) }
         return word.enumerated().map { index, byte in

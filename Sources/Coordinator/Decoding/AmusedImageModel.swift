@@ -1,0 +1,72 @@
+import Foundation
+public import Models
+public import Program
+
+/// An aMUSEd model as the decoding loop sees it.
+public struct AmusedImageModel: ImageModel {
+    /// The model.
+    public let model: AmusedModel
+    /// Its tokenizer.
+    public let tokenizer: CLIPTokenizer
+    /// Programs also give logits and the picture before clipping, for comparisons with a reference.
+    public let exposesInternals: Bool
+
+    /// Reads the model's tokenizer; a model with generated weights gets a byte-level one. Throws ``TokenizerError``.
+    public init(_ model: AmusedModel, exposesInternals: Bool = false) throws {
+        self.model = model
+        self.exposesInternals = exposesInternals
+        let text = model.configuration.text
+        if let folder = model.tokenizerFolder {
+            tokenizer = try CLIPTokenizer(folder: URL(fileURLWithPath: folder), maxLength: text.length)
+        } else {
+            tokenizer = .byteLevel(vocabularySize: text.vocabularySize, maxLength: text.length)
+        }
+    }
+
+    public func program(_ role: ProgramRole, shape: GenerationShape) throws -> Program {
+        switch role {
+        case .text: model.textProgram(batch: shape.pictures, guided: shape.isGuided)
+        case .step(let noise):
+            model.stepProgram(
+                batch: shape.pictures, guided: shape.isGuided, rows: shape.rows, columns: shape.columns,
+                noise: noise.sampling, exposesLogits: exposesInternals)
+        case .decode:
+            model.decodeProgram(
+                batch: shape.pictures, rows: shape.rows, columns: shape.columns, exposesImage: exposesInternals)
+        case .encode: model.encodeProgram(batch: shape.pictures, rows: shape.rows, columns: shape.columns)
+        }
+    }
+
+    public func encode(prompt: String) -> EncodedPrompt {
+        let encoding = tokenizer.encodePadded(prompt)
+        let ids = encoding.ids + repeatElement(tokenizer.padToken, count: textLength - encoding.ids.count)
+        return EncodedPrompt(
+            ids: ids, eosIndex: Int32(model.configuration.text.pooledPosition(of: ids)), cutCount: encoding.cutCount)
+    }
+
+    public var textLength: Int { model.configuration.text.length }
+    public var pixelsPerToken: Int { model.tokenPixels }
+    public var sizeMultiple: Int { model.tokenPixels * (model.configuration.transformer.isDownsampled ? 2 : 1) }
+    public var tokenLimit: Int { AmusedModel.tokenCountMax }
+    public var codebookSize: Int { model.configuration.transformer.codebookSize }
+    public var maskToken: Int32 { Int32(model.configuration.maskToken) }
+
+    public var defaults: GenerationDefaults {
+        let schedule: MaskSchedule =
+            switch model.configuration.maskingSchedule {
+            case .cosine: .cosine
+            case .linear: .linear
+            }
+        return GenerationDefaults(width: model.defaultSize, height: model.defaultSize, schedule: schedule)
+    }
+}
+
+extension StepNoise {
+    fileprivate var sampling: SamplingNoise {
+        switch self {
+        case .generated: .generated
+        case .given: .given
+        case .none: .none
+        }
+    }
+}

@@ -1,0 +1,75 @@
+public import Tensor
+
+/// What happens while a request is served, in order.
+public enum GenerationEvent: Sendable {
+    /// A prompt was longer than the model reads; so many of its last tokens were left out.
+    case promptCut(prompt: String, tokens: Int)
+    /// A step ended.
+    case stepped(StepProgress)
+    /// What a picture (by index in the request) would be if decoding ended here: u8[H, W, 3].
+    case preview(picture: Int, pixels: HostTensor)
+    /// A picture is complete.
+    case finished(GeneratedPicture)
+}
+
+/// A step that ended.
+public struct StepProgress: Sendable {
+    /// Steps done so far, over all batches of the request.
+    public var done: Int
+    /// Steps to do in all.
+    public var total: Int
+    /// Estimate from the steps measured so far; the first one counts only while it is the only one.
+    public var secondsLeft: Double
+    /// Where the batch stands; keep it to resume.
+    public var state: DecodingState
+    /// What the step program gave.
+    public var outputs: [String: HostTensor]
+}
+
+/// One picture of a result.
+public struct GeneratedPicture: Sendable, Hashable {
+    /// Index in the request; with the seed it decides everything random.
+    public var index: Int
+    /// Its prompt.
+    public var prompt: String
+    /// Token ids [rows, columns].
+    public var tokens: HostTensor
+    /// u8[H, W, 3].
+    public var pixels: HostTensor
+    /// f32[H, W, 3] before clipping, where the decode program gives it.
+    public var unclipped: HostTensor?
+}
+
+/// All pictures of a request.
+public struct GenerationResult: Sendable {
+    /// What was run, with all defaults filled in.
+    public var plan: GenerationPlan
+    /// In the order of prompts, then of pictures of a prompt.
+    public var pictures: [GeneratedPicture]
+    /// Wall-clock seconds of every step.
+    public var stepSeconds: [Double]
+}
+
+/// Why decoding stopped although request and devices are in order.
+public enum DecodingError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// A program asks for an input that the loop does not know, or of another shape.
+    case input(program: String, name: String, wanted: String)
+    /// A program did not give an output, or gave it in another shape.
+    case output(program: String, name: String, wanted: String)
+    /// The recorded noise does not fit the request.
+    case recordedNoise(String)
+    /// A state to resume from does not fit the request.
+    case state(String)
+
+    public var description: String {
+        switch self {
+        case .input(let program, let name, let wanted):
+            "program \(program) asks for the input \(name) as \(wanted), which generation cannot give; "
+                + "use a model of this version"
+        case .output(let program, let name, let wanted):
+            "program \(program) did not give the output \(name) as \(wanted); use a model of this version"
+        case .recordedNoise(let what): "the recorded noise does not fit the request: \(what)"
+        case .state(let what): "the saved state does not fit the request: \(what); generate from the start"
+        }
+    }
+}

@@ -1,0 +1,31 @@
+extension RecordedNoise {
+    /// Throws ``DecodingError`` where counts do not fit.
+    func check(_ plan: GenerationPlan, codebookSize: Int) throws(DecodingError) {
+        let steps = plan.stepCount - plan.startStep
+        let positions = plan.pictureCount * plan.tokenCount
+        guard exponential.count >= steps, exponential.allSatisfy({ $0.count == positions * codebookSize }) else {
+            throw .recordedNoise("token noise must be \(steps) times \(positions) x \(codebookSize) numbers")
+        }
+        guard gumbel.count >= steps - 1, gumbel.allSatisfy({ $0.count == positions }) else {
+            throw .recordedNoise("confidence noise must be \(steps - 1) times \(positions) numbers")
+        }
+        if let hiding, hiding.count != plan.tokenCount {
+            throw .recordedNoise("hiding noise must be \(plan.tokenCount) numbers")
+        }
+    }
+}
+
+extension DecodingState {
+    /// Throws ``DecodingError`` where the state is not one of this request.
+    func check(_ plan: GenerationPlan) throws(DecodingError) {
+        guard firstPicture >= 0, pictureCount >= 1, firstPicture <= plan.pictureCount - pictureCount else {
+            throw .state("its pictures are not among the request's \(plan.pictureCount)")
+        }
+        guard tokens.count == pictureCount * plan.tokenCount else {
+            throw .state("it has \(tokens.count) tokens, not \(pictureCount) times \(plan.tokenCount)")
+        }
+        guard (plan.startStep...plan.stepCount).contains(nextStep), seed == plan.request.seed else {
+            throw .state("its step or seed is another")
+        }
+    }
+}
