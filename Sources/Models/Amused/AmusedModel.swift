@@ -76,7 +76,7 @@ public struct AmusedModel: Sendable {
         }
     }
 
-    /// Folder with `vocab.json` and `merges.txt`; nil for generated weights (see ``GeneratedVocabulary``).
+    /// Folder with `vocab.json` and `merges.txt`; nil for generated weights (see ``CLIPTokenizer/byteLevel(vocabularySize:maxLength:)``).
     public var tokenizerFolder: String? {
         if case .checkpoint(let checkpoint) = weights { "\(checkpoint.folder)/tokenizer" } else { nil }
     }
