@@ -1,4 +1,6 @@
-/// Sizes of a CLIP text encoder with projection ("Learning Transferable Visual Models From Natural Language Supervision").
+/// Sizes of a CLIP text encoder with projection.
+///
+/// "Learning Transferable Visual Models From Natural Language Supervision".
 public struct CLIPTextConfiguration: Sendable, Hashable {
     /// The activation in the MLP.
     public enum Activation: String, Sendable, Hashable, CaseIterable {

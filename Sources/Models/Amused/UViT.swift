@@ -8,7 +8,7 @@ import Tensor
 /// The architecture is diffusers' `UVit2DModel`: an embedding, a convolutional block, transformer layers on a grid that
 /// may be half as fine, another convolutional block, and logits. Position comes from depthwise convolutions alone.
 struct UViT {
-    private static let axes: [String?] = [LogicalAxis.guidance, LogicalAxis.batch, LogicalAxis.tokens, nil, nil]
+    private static let axes: [String?] = [GraphAxis.guidance, GraphAxis.batch, GraphAxis.tokens, nil, nil]
     let configuration: UViTConfiguration
     private let weights = WeightFactory(part: "transformer")
 
@@ -52,10 +52,10 @@ struct UViT {
         let first = weights.matrix(&graph, "mlm_layer.conv1.weight", c.embeddingSize, c.blockSize, isConv: true)
         let x = norm(&graph, graph.linear(input, first), "mlm_layer.layer_norm.weight", c.embeddingSize)
         let second = weights.matrix(
-            &graph, "mlm_layer.conv2.weight", c.codebookSize, c.embeddingSize, rowAxis: LogicalAxis.vocab, isConv: true,
+            &graph, "mlm_layer.conv2.weight", c.codebookSize, c.embeddingSize, rowAxis: GraphAxis.vocab, isConv: true,
             gain: 3)
         let logits = graph.linear(x, second, dtype: .f32)
-        graph.annotate(logits, Self.axes.dropLast() + [LogicalAxis.vocab])
+        graph.annotate(logits, Self.axes.dropLast() + [GraphAxis.vocab])
         return logits
     }
 
@@ -116,19 +116,19 @@ struct UViT {
             &graph, "\(name).depthwise.weight", fileDims: [size, 1, 3, 3], view: [size, 3, 3], fanIn: 9)
         let normed = norm(&graph, graph.add(.depthwiseConv, [input, depthwise]), "\(name).norm.weight", size)
         let first = weights.matrix(
-            &graph, "\(name).channelwise_linear_1.weight", inner, size, rowAxis: LogicalAxis.mlp)
+            &graph, "\(name).channelwise_linear_1.weight", inner, size, rowAxis: GraphAxis.mlp)
         let hidden = graph.activate(graph.linear(normed, first), "gelu")
         let squares = graph.add(.reduce, [hidden], ["dims": .ints([2, 3]), "kind": .text("sumSquares")])
         let norms = graph.add(.reduce, [squares], ["dims": .ints([2]), "kind": .text("sumSqrt")])
         let response = [("gamma", 0.5), ("beta", 0.2)].map { kind, scale in
             weights.vector(
                 &graph, "\(name).channelwise_norm.\(kind)", inner, scale: scale, fileDims: [1, 1, 1, inner],
-                axis: LogicalAxis.mlp)
+                axis: GraphAxis.mlp)
         }
         let scaled = graph.add(
             .globalResponseNorm, [hidden, squares, norms] + response, ["channels": .int(inner), "eps": .float(1e-6)])
         let second = weights.matrix(
-            &graph, "\(name).channelwise_linear_2.weight", size, inner, columnAxis: LogicalAxis.mlp)
+            &graph, "\(name).channelwise_linear_2.weight", size, inner, columnAxis: GraphAxis.mlp)
         let sum = graph.add(.add, [input, graph.linear(scaled, second)])
         return annotated(&graph, graph.add(.modulate, [sum, conditions["\(name).modulation"]]))
     }
@@ -178,9 +178,9 @@ struct UViT {
         return graph.scope("ff") { graph in
             let normed = adaptiveNorm(&graph, x, "\(name).norm3", conditions)
             let gate = weights.pair(
-                &graph, "\(name).ff.net.0.proj.weight", c.mlpSize, c.hiddenSize, rowAxis: LogicalAxis.mlp)
+                &graph, "\(name).ff.net.0.proj.weight", c.mlpSize, c.hiddenSize, rowAxis: GraphAxis.mlp)
             let out = weights.matrix(
-                &graph, "\(name).ff.net.2.weight", c.hiddenSize, c.mlpSize, columnAxis: LogicalAxis.mlp)
+                &graph, "\(name).ff.net.2.weight", c.hiddenSize, c.mlpSize, columnAxis: GraphAxis.mlp)
             let hidden = graph.add(.gatedGelu, [graph.linear(normed, gate)])
             return annotated(&graph, graph.add(.add, [x, graph.linear(hidden, out)]))
         }

@@ -5,7 +5,7 @@ import Tensor
 ///
 /// Values are `[B, Y, X, C]`.
 struct VQBlocks {
-    private static let axes: [String?] = [LogicalAxis.batch, LogicalAxis.rows, nil, nil]
+    private static let axes: [String?] = [GraphAxis.batch, GraphAxis.rows, nil, nil]
     let configuration: VQConfiguration
     let weights = WeightFactory(part: "vqvae")
 

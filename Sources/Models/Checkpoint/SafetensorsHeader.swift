@@ -34,6 +34,13 @@ public struct SafetensorsHeader: Sendable, Hashable {
     /// Where the data starts.
     public let dataOffset: Int
 
+    /// Tensors with their names, in the order of their data.
+    public var tensors: [(name: String, entry: Entry)] {
+        entries.map { (name: $0.key, entry: $0.value) }.sorted {
+            ($0.entry.range.lowerBound, $0.name) < ($1.entry.range.lowerBound, $1.name)
+        }
+    }
+
     /// Length of the JSON header, from the first 8 bytes.
     ///
     /// Throws ``CheckpointError/header(path:tensor:problem:)`` where it cannot be true.

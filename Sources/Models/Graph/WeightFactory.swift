@@ -29,7 +29,7 @@ struct WeightFactory {
         let spec = ParameterSpec(
             name: "\(part).\(tensor)", part: part, tensor: tensor, fileDims: [heads * headSize],
             view: [heads, headSize], generatedScale: 0.1)
-        return graph.parameter(spec, granules: [1, nil], axes: [LogicalAxis.heads, nil], dtype: .f32)
+        return graph.parameter(spec, granules: [1, nil], axes: [GraphAxis.heads, nil], dtype: .f32)
     }
 
     /// A matrix `[rows, columns]`, annotated where axes are given.
@@ -67,7 +67,7 @@ struct WeightFactory {
         let spec = ParameterSpec(
             name: "\(part).\(tensor)", part: part, tensor: tensor, fileDims: [heads * headSize, columns],
             view: [heads, headSize, columns], generatedScale: 1 / Double(columns).squareRoot())
-        return graph.parameter(spec, granules: [1, nil, nil], axes: [LogicalAxis.heads, nil, nil])
+        return graph.parameter(spec, granules: [1, nil, nil], axes: [GraphAxis.heads, nil, nil])
     }
 
     /// A projection from heads: `[rows, H·Dh]` seen as `[rows, H, Dh]`.
@@ -77,7 +77,7 @@ struct WeightFactory {
         let spec = ParameterSpec(
             name: "\(part).\(tensor)", part: part, tensor: tensor, fileDims: [rows, heads * headSize],
             view: [rows, heads, headSize], generatedScale: 1 / Double(heads * headSize).squareRoot())
-        return graph.parameter(spec, granules: [nil, 1, nil], axes: [nil, LogicalAxis.heads, nil])
+        return graph.parameter(spec, granules: [nil, 1, nil], axes: [nil, GraphAxis.heads, nil])
     }
 
     /// Any other weight; `fanIn` sets the spread of generated values.
@@ -92,7 +92,7 @@ struct WeightFactory {
         return graph.parameter(spec, granules: granules, axes: axes(names), dtype: dtype)
     }
 
-    private func granule(_ size: Int, _ axis: String?) -> Int? { axis.map { _ in LogicalAxis.sixteenth(size) } }
+    private func granule(_ size: Int, _ axis: String?) -> Int? { axis.map { _ in GraphAxis.sixteenth(size) } }
 
     private func axes(_ names: [String?]) -> [String?] { names.contains { $0 != nil } ? names : [] }
 }

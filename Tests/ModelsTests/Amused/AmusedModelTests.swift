@@ -89,7 +89,7 @@ struct AmusedModelTests {
             for program in Self.programs(try AmusedModel(preset: name, seed: 1)) {
                 for operation in program.operations where !operation.axes.isEmpty {
                     #expect(operation.axes.count == operation.type.rank)
-                    #expect(operation.axes.allSatisfy { $0.map(LogicalAxis.all.contains) ?? true })
+                    #expect(operation.axes.allSatisfy { $0.map(GraphAxis.all.contains) ?? true })
                     let named = zip(operation.axes, operation.type.dims).filter { $0.0 != nil && $0.1.size > 1 }
                     let isSplittable = named.allSatisfy { $0.1.granuleCount > 1 || $0.1.size == 2 }
                     #expect(isSplittable, "\(program.name) \(operation.opcode) \(operation.scope)")
@@ -199,16 +199,16 @@ struct AmusedModelTests {
         #expect(error?.description.contains(name) == true && error?.description.contains("more") == true)
     }
 
-    @Test("the generated vocabulary covers every byte once")
-    func vocabulary() throws {
+    @Test("built-in shapes fit the tokenizer of models without files")
+    func tokenizer() throws {
         for preset in AmusedConfiguration.presets {
             let text = try AmusedConfiguration.preset(preset).text
-            let vocabulary = GeneratedVocabulary.make(text)
-            #expect(vocabulary.count == 514)
-            #expect(Set(vocabulary.values).count == 514)
-            #expect(vocabulary.values.allSatisfy { $0 < text.vocabularySize })
-            #expect(vocabulary["a"] == 97 && vocabulary["a</w>"] == 256 + 97 && vocabulary["Ġ"] == 32)
-            #expect(vocabulary["<|endoftext|>"] == text.endToken)
+            let tokenizer = CLIPTokenizer.byteLevel(vocabularySize: text.vocabularySize, maxLength: text.length)
+            #expect(Int(tokenizer.startToken) == text.startToken && Int(tokenizer.endToken) == text.endToken)
+            #expect(Int(tokenizer.padToken) == text.padToken)
+            let ids = tokenizer.encode("a fox").ids
+            #expect(ids.allSatisfy { $0 >= 0 && $0 < text.vocabularySize })
+            #expect(text.pooledPosition(of: ids) == ids.count - 1)
         }
     }
 

@@ -16,6 +16,7 @@ struct SafetensorsTests {
         let file = try SafetensorsFile(path: folder.write("good", safetensors(Self.good, dataByteCount: 40)))
         let start = file.header.dataOffset
         #expect(file.header.metadata == ["format": "pt"])
+        #expect(file.header.tensors.map(\.name) == ["a", "b", "c", "d"])
         #expect(file.header.entries["a"]?.dims == [2, 3])
         #expect(file.header.entries["a"]?.range == start..<(start + 24))
         #expect(file.header.entries["b"]?.dtype == .bf16)
@@ -62,11 +63,13 @@ struct SafetensorsTests {
                 #"{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}}"#, 0, "does not fill"
             ),
             (
-                #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}"#,
+                #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"#
+                    + #""b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}"#,
                 6, "overlaps"
             ),
             (
-                #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
+                #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"#
+                    + #""a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}"#,
                 8, "repeated"
             ),
             (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}}"#, 4, "exactly the keys"),
