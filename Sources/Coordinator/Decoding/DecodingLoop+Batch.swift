@@ -151,7 +151,7 @@ extension DecodingLoop {
     ) throws -> [Int32] {
         let dims = [shape.pictures, shape.rows, shape.columns]
         guard let tensor = outputs[name], tensor.dtype == .i32, tensor.dims == dims else {
-            throw DecodingError.output(program: "step or encode", name: name, wanted: "i32\(dims)")
+            throw DecodingLoopError.output(program: "step or encode", name: name, wanted: "i32\(dims)")
         }
         return tensor.integers
     }
@@ -164,7 +164,7 @@ extension DecodingLoop {
             inputs: ["tokens": HostTensor(tokens, dims: [shape.pictures, shape.rows, shape.columns])])
         let dims = [shape.pictures, plan.height, plan.width, 3]
         guard let pixels = outputs["pixels"], pixels.dtype == .u8, pixels.dims == dims else {
-            throw DecodingError.output(program: "decode", name: "pixels", wanted: "u8\(dims)")
+            throw DecodingLoopError.output(program: "decode", name: "pixels", wanted: "u8\(dims)")
         }
         return run.batch.enumerated().map { row, index in
             GeneratedPicture(

@@ -53,7 +53,7 @@ public struct DecodingLoop: Sendable {
     ///   - noise: where randomness comes from.
     ///   - state: where to go on, from an earlier ``StepProgress``; pictures before its batch are left out.
     ///   - events: called in order; the loop waits for it.
-    /// Throws ``GenerationRequestError``, ``DecodingError``, `CancellationError` between steps, and what the runner
+    /// Throws ``GenerationRequestError``, ``DecodingLoopError``, `CancellationError` between steps, and what the runner
     /// throws. Whatever happens, nothing stays on the devices.
     public func generate(
         _ request: GenerationRequest, noise: GenerationNoise = .generated, resuming state: DecodingState? = nil,

@@ -38,6 +38,15 @@ public struct GeneratedPicture: Sendable, Hashable {
     public var pixels: HostTensor
     /// f32[H, W, 3] before clipping, where the decode program gives it.
     public var unclipped: HostTensor?
+
+    /// Makes a picture.
+    public init(index: Int, prompt: String, tokens: HostTensor, pixels: HostTensor, unclipped: HostTensor? = nil) {
+        self.index = index
+        self.prompt = prompt
+        self.tokens = tokens
+        self.pixels = pixels
+        self.unclipped = unclipped
+    }
 }
 
 /// All pictures of a request.
@@ -51,7 +60,7 @@ public struct GenerationResult: Sendable {
 }
 
 /// Why decoding stopped although request and devices are in order.
-public enum DecodingError: Error, Sendable, Hashable, CustomStringConvertible {
+public enum DecodingLoopError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A program asks for an input that the loop does not know, or of another shape.
     case input(program: String, name: String, wanted: String)
     /// A program did not give an output, or gave it in another shape.

@@ -3,8 +3,8 @@ public import Tensor
 
 /// Resizing of 8-bit pictures with a Lanczos window of three lobes, bit for bit as Pillow does it.
 ///
-/// Columns first, then rows, each pass rounded to bytes; weights in fixed point with 22 fractional bits (Pillow,
-/// `Resample.c`). The reference pipelines resize pictures and masks with it.
+/// One pass along columns and one along rows, each rounded to bytes, with weights of 22 fractional bits (as Pillow 13
+/// does; older versions always start with columns). The reference pipelines resize pictures and masks with it.
 public enum ImageResize {
     private static let precision = 22
     private static let support = 3.0
@@ -16,13 +16,23 @@ public enum ImageResize {
         let (rows, columns) = (image.dims[0], image.dims[1])
         let channels = image.dims.count == 3 ? image.dims[2] : 1
         var bytes = image.bytes
-        if width != columns {
-            bytes = resample(
-                bytes, outer: rows, from: columns, to: width, inner: channels, windows: windows(columns, width))
-        }
-        if height != rows {
+        func resampleRows(width: Int) {
+            guard height != rows else { return }
             bytes = resample(
                 bytes, outer: 1, from: rows, to: height, inner: width * channels, windows: windows(rows, height))
+        }
+        func resampleColumns(height: Int) {
+            guard width != columns else { return }
+            bytes = resample(
+                bytes, outer: height, from: columns, to: width, inner: channels, windows: windows(columns, width))
+        }
+        // Rows go first where far more of them vanish than of columns; the order shows in the rounding between.
+        if rows > height && rows - height > 2 * (columns - width) {
+            resampleRows(width: columns)
+            resampleColumns(height: height)
+        } else {
+            resampleColumns(height: rows)
+            resampleRows(width: width)
         }
         return HostTensor(dtype: .u8, dims: [height, width] + image.dims.dropFirst(2), bytes: bytes)
     }

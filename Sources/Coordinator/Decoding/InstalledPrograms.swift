@@ -47,7 +47,7 @@ final class InstalledPrograms: Sendable {
         var wanted: [String: HostTensor] = [:]
         for (name, type) in entry.inputs {
             guard let tensor = inputs[name], tensor.dims == type.sizes, tensor.dtype == type.dtype else {
-                throw DecodingError.input(
+                throw DecodingLoopError.input(
                     program: entry.name, name: name, wanted: "\(type.dtype.rawValue)\(type.sizes)")
             }
             wanted[name] = tensor

@@ -1,6 +1,6 @@
 extension RecordedNoise {
-    /// Throws ``DecodingError`` where counts do not fit.
-    func check(_ plan: GenerationPlan, codebookSize: Int) throws(DecodingError) {
+    /// Throws ``DecodingLoopError`` where counts do not fit.
+    func check(_ plan: GenerationPlan, codebookSize: Int) throws(DecodingLoopError) {
         let steps = plan.stepCount - plan.startStep
         let positions = plan.pictureCount * plan.tokenCount
         guard exponential.count >= steps, exponential.allSatisfy({ $0.count == positions * codebookSize }) else {
@@ -16,8 +16,8 @@ extension RecordedNoise {
 }
 
 extension DecodingState {
-    /// Throws ``DecodingError`` where the state is not one of this request.
-    func check(_ plan: GenerationPlan) throws(DecodingError) {
+    /// Throws ``DecodingLoopError`` where the state is not one of this request.
+    func check(_ plan: GenerationPlan) throws(DecodingLoopError) {
         guard firstPicture >= 0, pictureCount >= 1, firstPicture <= plan.pictureCount - pictureCount else {
             throw .state("its pictures are not among the request's \(plan.pictureCount)")
         }
