@@ -31,7 +31,7 @@ struct ZeroMQFabricTests {
             fabric.abortFlag.clear()
             var survivors: [Int: String] = [:]
             for (old, endpoint) in peers where old != 0 { survivors[2 - old] = endpoint }
-            try fabric.connect(peers: survivors, epoch: 6, rank: 2 - index, deadline: .seconds(2))
+            try fabric.connect(peers: survivors, epoch: 6, rank: 2 - index)
             #expect(fabric.rank == 2 - index && fabric.size == 2 && fabric.epoch == 6)
             try fabric.send([UInt8(index)], to: index - 1, tag(0, epoch: 6))
             #expect(try fabric.receive(1, from: index - 1, tag(0, epoch: 6)) == [UInt8(3 - index)])
