@@ -5,7 +5,6 @@ import Transport
 enum FabricKind: CaseIterable, Sendable {
     case local
     case zeroMQ
-
 }
 
 /// Things that ranks show each other outside the fabric under test.
@@ -25,7 +24,8 @@ func withRanks(
     _ kind: FabricKind, _ size: Int, queuedByteCountMax: Int? = nil, faults: FaultInjector? = nil,
     _ body: @escaping @Sendable (any AbortableFabric) throws -> Void
 ) async -> [Int: any Error] {
-    let locals = kind == .local
+    let locals =
+        kind == .local
         ? LocalFabric.make(size: size, queuedByteCountMax: queuedByteCountMax, faults: faults) : []
     let endpoints = Board<String>()
     let isDone = Board<Bool>()
@@ -101,9 +101,16 @@ func tag(_ instruction: Int, epoch: UInt32 = 1) -> FrameTag {
     FrameTag(epoch: epoch, request: 0xABCD_EF01_2345, step: 7, instruction: UInt32(instruction))
 }
 
-/// Bytes that tell length, sender and position.
+/// Bytes that tell sender and position.
+///
+/// The period divides no chunk length, so that misplaced chunks differ.
 func pattern(_ count: Int, _ seed: Int) -> [UInt8] {
-    (0..<count).map { UInt8(truncatingIfNeeded: ($0 &* 31) ^ ($0 >> 8) ^ seed &* 17) }
+    let period = (0..<min(count, 65_537)).map { UInt8(truncatingIfNeeded: ($0 &* 31) ^ ($0 >> 8) ^ seed &* 17) }
+    guard count > period.count else { return period }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count)
+    while bytes.count < count { bytes.append(contentsOf: period.prefix(count - bytes.count)) }
+    return bytes
 }
 
 extension [Int: any Error] {

@@ -79,7 +79,9 @@ final class FabricLink {
     /// Idle time before, and pause between, the kernel's probes of a silent connection.
     private static let keepAliveSeconds: Int32 = 5
 
-    /// Gives a frame to the socket; false where there is no room now. Repeat with the same arguments until true.
+    /// Gives a frame to the socket; false where there is no room now.
+    ///
+    /// Repeat with the same arguments until true.
     func send(_ header: FrameHeader, payload: UnsafeRawBufferPointer) throws(TransportError) -> Bool {
         if !isHeaderOut {
             var header = header

@@ -1,7 +1,9 @@
 import CZeroMQ
 import Glibc
 
-/// A ZeroMQ socket. It lives and dies on the thread that makes it.
+/// A ZeroMQ socket.
+///
+/// It lives and dies on the thread that makes it.
 struct Socket: ~Copyable {
     /// The patterns that are used here.
     enum Kind {

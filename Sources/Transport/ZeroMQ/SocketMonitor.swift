@@ -1,7 +1,9 @@
 import CZeroMQ
 import Synchronization
 
-/// Tells what happens to a socket's connections. Lives on the socket's thread.
+/// Tells what happens to a socket's connections.
+///
+/// Lives on the socket's thread.
 struct SocketMonitor: ~Copyable {
     /// What is reported; connections are named by their descriptor.
     enum Event {
