@@ -1,5 +1,6 @@
 import Coordinator
 import Foundation
+import Program
 import Sharding
 
 /// The wiring: turns a configuration into a running cluster, a plan or a picture.
@@ -19,9 +20,19 @@ enum ClusterSession {
         throw Unavailable(description: "this build cannot run workers")
     }
 
-    /// Compiles the model for the mesh.
-    static func plan(_ configuration: ClusterConfiguration) throws -> PlanReport {
-        throw Unavailable(description: "this build cannot compile models")
+    /// Compiles the programs of a request for the mesh.
+    static func plan(_ configuration: ClusterConfiguration, request: GenerationRequest) throws -> PlanReport {
+        let model = try configuration.model.open()
+        let generation = try GenerationPlan(request, for: model)
+        let shape = GenerationShape(
+            pictures: generation.pictureCount, isGuided: generation.isGuided, rows: generation.rows,
+            columns: generation.columns)
+        var planner = Planner(mesh: configuration.mesh, rules: configuration.rules)
+        let programs = try [ProgramRole.text, .step(.generated), .decode].map { role in
+            try planner.compile(try model.program(role, shape: shape)).program
+        }
+        return PlanReport(
+            mesh: configuration.mesh, programs: programs, workerNames: configuration.workers.map(\.name))
     }
 
     /// Makes pictures and writes them.

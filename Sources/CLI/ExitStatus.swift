@@ -1,5 +1,6 @@
 import ArgumentParser
 import Coordinator
+import Models
 
 /// What the process tells its caller.
 enum ExitStatus: Int32 {
@@ -17,6 +18,10 @@ enum ExitStatus: Int32 {
         if let error = error as? ConfigurationError {
             Terminal.shared.note(error.rendered)
             return .configuration
+        }
+        if error is GenerationRequestError || error is ModelError {
+            Terminal.shared.note("tessera: error: \(error)")
+            return .usage
         }
         switch Tessera.exitCode(for: error) {
         case .success:

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Coordinator
 import Sharding
 
 /// `tessera plan`.
@@ -19,8 +20,28 @@ struct PlanCommand: AsyncParsableCommand {
     @Flag(help: "Prints JSON.")
     var json = false
 
+    @Option(name: [.customShort("n"), .customLong("count")], help: "Number of pictures made together.")
+    var count = 1
+
+    @Option(help: ArgumentHelp("Size in pixels; the model's own if left out.", valueName: "WxH"))
+    var size: PictureSize?
+
+    func validate() throws {
+        if !(1...64).contains(count) { throw ValidationError("-n takes 1 to 64, not \(count).") }
+    }
+
     func run() async throws {
-        let report = try ClusterSession.plan(try configuration.load())
+        let configuration = try configuration.load()
+        var request = GenerationRequest(prompt: "")
+        request.picturesPerPrompt = count
+        (request.width, request.height) = (size?.width, size?.height)
+        let report = try ClusterSession.plan(configuration, request: request)
+        for (worker, settings) in zip(report.workers, configuration.workers) {
+            let needed = worker.weightBytes + worker.arenaBytes + worker.residentBytes
+            guard let limit = settings.memoryByteCount, needed > limit else { continue }
+            Terminal.shared.note(
+                "warning: \(worker.name) needs \(Progress.bytes(needed)), more than its limit of \(Progress.bytes(limit))")
+        }
         Terminal.shared.result(json ? try report.json : report.text)
     }
 }
