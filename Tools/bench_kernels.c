@@ -1,6 +1,6 @@
 // Measures the bf16 product against this core's limits in the same run:
-//   clang -O2 -ffp-contract=off -fno-math-errno -ISources/CKernels/include Sources/CKernels/*.c Tools/bench_kernels.c -lm
-//   ./a.out [level]
+//   clang -O2 -ffp-contract=off -fno-math-errno -ISources/CKernels/include Sources/CKernels/*.c \
+//       Tools/bench_kernels.c -lm && ./a.out [level]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +22,13 @@ static double now(void) {
 #if defined(__x86_64__)
 #define PEAK(name, features, vector, zero, step, flops)                              \
     __attribute__((target(features), noinline)) static double name(void) {           \
-        vector a[16];                                                                \
-        for (int i = 0; i < 16; i++) a[i] = zero;                                    \
+        vector a[12];                                                                \
+        for (int i = 0; i < 12; i++) a[i] = zero;                                    \
         double best = 1e9;                                                           \
         for (int repeat = 0; repeat < 20; repeat++) {                                \
             const double start = now();                                              \
             for (int n = 0; n < 200000; n++) {                                       \
-                _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i++) {    \
+                _Pragma("clang loop unroll(full)") for (int i = 0; i < 12; i++) {    \
                     step;                                                            \
                     __asm__ volatile("" : "+v"(a[i]));                               \
                 }                                                                    \
@@ -36,7 +36,7 @@ static double now(void) {
             const double seconds = now() - start;                                    \
             if (seconds < best) best = seconds;                                      \
         }                                                                            \
-        return 200000.0 * 16 * (flops) / best;                                       \
+        return 200000.0 * 12 * (flops) / best;                                       \
     }
 PEAK(peak_bf16, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(),
      a[i] = _mm512_dpbf16_ps(a[i], (__m512bh)_mm512_set1_epi32(0x3f803f80), (__m512bh)_mm512_set1_epi32(0)), 64)

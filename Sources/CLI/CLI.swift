@@ -1,4 +1,43 @@
+import ArgumentParser
+import Foundation
+import Glibc
+
+/// The command `tessera`: lists the subcommands and turns what they throw into exit codes.
 @main
-enum CLI {
-    static func main() {}
+struct Tessera: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tessera",
+        abstract: "Serves token-based image models on a cluster of Linux machines.",
+        discussion: """
+            One YAML file describes a cluster: the model, the mesh of devices and the workers. Each command takes it.
+
+              tessera validate cluster.yaml          Is the file right?
+              tessera plan cluster.yaml              What will each worker do?
+              tessera generate "a red fox in snow"   One picture.
+              tessera up cluster.yaml                Keep a cluster running.
+
+            Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 failed, \
+            2 wrong usage, 78 wrong configuration. Every flag has a twin in the environment, such as TESSERA_STEPS for \
+            --steps; a flag wins.
+            """,
+        version: Version.text,
+        subcommands: [
+            UpCommand.self, GenerateCommand.self, PlanCommand.self, ValidateCommand.self, DoctorCommand.self,
+            WorkerCommand.self, VersionCommand.self,
+        ])
+
+    static func main() async {
+        let arguments = EnvironmentFlags.expand(
+            Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
+        do {
+            var command = try parseAsRoot(arguments)
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            Glibc.exit(ExitStatus.report(error).rawValue)
+        }
+    }
 }

@@ -11,9 +11,9 @@ public enum ProtocolLimits {
     /// Bytes of a message from a peer that has not introduced itself.
     public static let strangerBytes = 64 << 10
     /// Bytes of a message from a client: a prompt, a picture and a mask.
-    public static let clientBytes = 64 << 20
+    public static let clientBytes = 48 << 20
     /// Bytes of a message between coordinator and worker: given noise and logits of a whole batch are the largest.
-    public static let memberBytes = 256 << 20
+    public static let memberBytes = 64 << 20
     /// Devices in a cluster.
     public static let devices = 4096
     /// Dimensions of a tensor.

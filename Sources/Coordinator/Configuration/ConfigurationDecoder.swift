@@ -57,13 +57,17 @@ struct ConfigurationDecoder {
         guard let source = modelSource(section, top: top) else { return nil }
         var settings = ModelSettings(source: source, weights: weights ?? .file, seed: seedValue ?? 0)
         if dtype == "f32" { settings.dtype = .f32 }
-        if case .preset(let name) = source {
-            if weights == .file {
-                reader.note(
-                    "the preset '\(name)' has no files; give 'path' instead, or remove this line",
-                    at: section.location(of: "weights"), keyPath: "model.weights")
-            }
-            settings.weights = .generated
+        switch source {
+        case .path where weights == .generated:
+            reader.note(
+                "generated weights need a preset; give 'preset' instead of 'path', or remove this line",
+                at: section.location(of: "weights"), keyPath: "model.weights")
+        case .preset(let name) where weights == .file:
+            reader.note(
+                "the preset '\(name)' has no files; give 'path' instead, or remove this line",
+                at: section.location(of: "weights"), keyPath: "model.weights")
+        case .path: settings.weights = .file
+        case .preset: settings.weights = .generated
         }
         if let seed, settings.weights == .file {
             reader.note(

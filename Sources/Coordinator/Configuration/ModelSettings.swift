@@ -1,3 +1,4 @@
+import Models
 public import Tensor
 
 /// Which model a cluster serves.
@@ -19,7 +20,7 @@ public struct ModelSettings: Sendable, Hashable {
     }
 
     /// Names of the built-in configurations.
-    public static let presets = ["amused-tiny", "amused-256", "amused-512"]
+    public static let presets = AmusedConfiguration.presets
 
     /// Folder or preset.
     public var source: Source

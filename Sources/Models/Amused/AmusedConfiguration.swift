@@ -28,7 +28,9 @@ public struct AmusedConfiguration: Sendable, Hashable {
         "transformer/config.json", "vqvae/config.json",
     ]
 
-    /// Reads and cross-checks the configuration files of a pipeline's folder. Throws ``CheckpointError``.
+    /// Reads and cross-checks the configuration files of a pipeline's folder.
+    ///
+    /// Throws ``CheckpointError``.
     public static func read(folder: String) throws(CheckpointError) -> AmusedConfiguration {
         guard FileReader.isFolder(folder) else { throw .file(path: folder, problem: "there is no such folder") }
         try checkIndex("\(folder)/model_index.json")

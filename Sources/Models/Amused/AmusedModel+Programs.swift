@@ -14,7 +14,7 @@ public enum SamplingNoise: String, Sendable, Hashable, CaseIterable {
 /// Axes and dims: `B` pictures, `G` guidance rows (2 with guidance: unconditional first; else 1), `Y`, `X` token grid,
 /// `S` text positions, `V` codes.
 extension AmusedModel {
-    private static let gridAxes: [String?] = [LogicalAxis.batch, LogicalAxis.sampling, nil]
+    private static let gridAxes: [String?] = [GraphAxis.batch, GraphAxis.sampling, nil]
 
     private var rowGranule: Int { configuration.transformer.isDownsampled ? 2 : 1 }
 
@@ -22,9 +22,10 @@ extension AmusedModel {
         precondition(batch >= 1 && rows >= 1 && columns >= 1, "a program has pictures and tokens")
     }
 
-    /// `text`: everything that steps need from the prompts. Inputs `ids` i32 `[G, B, S]`, `eosIndex` i32 `[G, B]`,
-    /// `microConditions` f32 `[G, B, 5]`. Leaves residents: per attention to the text `….key` and `….value`
-    /// `[G, B, S, H, D]`, per adaptive norm `….modulation` `[G, B, 2, C]`.
+    /// `text`: everything that steps need from the prompts.
+    ///
+    /// Inputs `ids` i32 `[G, B, S]`, `eosIndex` i32 `[G, B]`, `microConditions` f32 `[G, B, 5]`. Leaves residents: per
+    /// attention to the text `….key` and `….value` `[G, B, S, H, D]`, per adaptive norm `….modulation` `[G, B, 2, C]`.
     public func textProgram(batch: Int, guided: Bool) -> Program {
         var graph = ProgramBuilder(name: "text", activation: activation)
         let (text, _) = textInputs(&graph, batch: batch, guidanceRows: guided ? 2 : 1)
@@ -35,11 +36,12 @@ extension AmusedModel {
         return graph.program
     }
 
-    /// `step`: one step of parallel decoding. Inputs `tokens` i32 `[B, Y, X]`, `grid` i32 `[G, B, Y, X]` (the same
-    /// tokens once a guidance row), `scale` f32 `[B]`, `temperature` f32 `[B]`, `maskCount` i32 `[B]`; noise generated:
-    /// `rng` i32 `[B, 4]`, given: `expNoise` f32 `[B, Y, X, V]` and `gumbel` f32 `[B, Y, X]`; and the residents of
-    /// ``textProgram(batch:guided:)``. Outputs `tokens`, `sampled` i32 `[B, Y, X]`, and where asked the guided `logits`
-    /// f32 `[B, Y, X, V]`.
+    /// `step`: one step of parallel decoding.
+    ///
+    /// Inputs `tokens` i32 `[B, Y, X]`, `grid` i32 `[G, B, Y, X]` (the same tokens once a guidance row), `scale` f32
+    /// `[B]`, `temperature` f32 `[B]`, `maskCount` i32 `[B]`; noise generated: `rng` i32 `[B, 4]`, given: `expNoise`
+    /// f32 `[B, Y, X, V]` and `gumbel` f32 `[B, Y, X]`; and the residents of ``textProgram(batch:guided:)``. Outputs
+    /// `tokens`, `sampled` i32 `[B, Y, X]`, and where asked the guided `logits` f32 `[B, Y, X, V]`.
     public func stepProgram(
         batch: Int, guided: Bool, rows: Int, columns: Int, noise: SamplingNoise, exposesLogits: Bool = false
     ) -> Program {
@@ -50,8 +52,8 @@ extension AmusedModel {
             &graph, configuration.transformer, batch: batch, guidanceRows: guided ? 2 : 1,
             length: configuration.text.length)
         let logits = UViT(configuration.transformer).logits(&graph, grid: grid, conditions: conditions)
-        let scale = graph.input("scale", .f32, [batch], axes: [LogicalAxis.batch])
-        let guided = graph.add(.guide, [logits, scale], axes: Self.gridAxes + [LogicalAxis.vocab])
+        let scale = graph.input("scale", .f32, [batch], axes: [GraphAxis.batch])
+        let guided = graph.add(.guide, [logits, scale], axes: Self.gridAxes + [GraphAxis.vocab])
         let sampler = TokenSampler(
             batch: batch, rows: rows, columns: columns, rowGranule: rowGranule, maskToken: configuration.maskToken,
             noise: noise)
@@ -65,7 +67,8 @@ extension AmusedModel {
     public func decodeProgram(batch: Int, rows: Int, columns: Int, exposesImage: Bool = false) -> Program {
         check(batch: batch, rows: rows, columns: columns)
         var graph = ProgramBuilder(name: "decode", activation: activation)
-        let tokens = graph.input("tokens", .i32, [batch, rows, columns], axes: [LogicalAxis.batch, LogicalAxis.rows, nil])
+        let tokens = graph.input(
+            "tokens", .i32, [batch, rows, columns], axes: [GraphAxis.batch, GraphAxis.rows, nil])
         let image = graph.scope("vqvae.decoder") { VQModel(configuration.vq).image(&$0, tokens: tokens) }
         graph.output("pixels", graph.add(.pixels, [image]))
         if exposesImage { graph.output("image", image) }
@@ -80,7 +83,7 @@ extension AmusedModel {
         let pixels = tokenPixels
         let image = graph.input(
             "image", .f32, [batch, rows * pixels, columns * pixels, 3],
-            axes: [LogicalAxis.batch, LogicalAxis.rows, nil, nil], granules: [1, pixels])
+            axes: [GraphAxis.batch, GraphAxis.rows, nil, nil], granules: [1, pixels])
         let model = VQModel(configuration.vq)
         let latents = graph.scope("vqvae.encoder") { model.latents(&$0, image: image) }
         graph.output("tokens", graph.scope("vqvae.quantize") { model.tokens(&$0, latents: latents) })
@@ -108,7 +111,7 @@ extension AmusedModel {
         check(batch: batch, rows: rows, columns: columns)
         let c = configuration.transformer
         var graph = ProgramBuilder(name: "transformer", activation: activation)
-        let axes: [String?] = [LogicalAxis.guidance, LogicalAxis.batch, nil, nil]
+        let axes: [String?] = [GraphAxis.guidance, GraphAxis.batch, nil, nil]
         let states = graph.input(
             "encoder_hidden_states", .f32, [1, batch, configuration.text.length, c.textSize], axes: axes)
         let pooled = graph.input("pooled_text_emb", .f32, [1, batch, c.pooledSize], axes: axes.dropLast())
@@ -128,7 +131,7 @@ extension AmusedModel {
     private func textInputs(
         _ graph: inout ProgramBuilder, batch: Int, guidanceRows: Int
     ) -> (text: CLIPTextEncoder.Result, ids: Program.ValueID) {
-        let axes: [String?] = [LogicalAxis.guidance, LogicalAxis.batch]
+        let axes: [String?] = [GraphAxis.guidance, GraphAxis.batch]
         let ids = graph.input("ids", .i32, [guidanceRows, batch, configuration.text.length], axes: axes + [nil])
         let eosIndex = graph.input("eosIndex", .i32, [guidanceRows, batch], axes: axes)
         return (CLIPTextEncoder(configuration.text).encode(&graph, ids: ids, eosIndex: eosIndex), ids)
@@ -136,7 +139,7 @@ extension AmusedModel {
 
     private func microInput(_ graph: inout ProgramBuilder, batch: Int, guidanceRows: Int) -> Program.ValueID {
         graph.input(
-            "microConditions", .f32, [guidanceRows, batch, 5], axes: [LogicalAxis.guidance, LogicalAxis.batch, nil])
+            "microConditions", .f32, [guidanceRows, batch, 5], axes: [GraphAxis.guidance, GraphAxis.batch, nil])
     }
 
     private func gridInput(
@@ -144,6 +147,6 @@ extension AmusedModel {
     ) -> Program.ValueID {
         graph.input(
             "grid", .i32, [guidanceRows, batch, rows, columns],
-            axes: [LogicalAxis.guidance, LogicalAxis.batch, LogicalAxis.tokens, nil], granules: [1, 1, rowGranule])
+            axes: [GraphAxis.guidance, GraphAxis.batch, GraphAxis.tokens, nil], granules: [1, 1, rowGranule])
     }
 }

@@ -42,7 +42,9 @@ public struct AmusedModel: Sendable {
         _ = try checkpoint.sources(of: parameters.values)
     }
 
-    /// Makes a model of a built-in shape with generated weights. Throws ``ModelError/unknownPreset(name:known:)``.
+    /// Makes a model of a built-in shape with generated weights.
+    ///
+    /// Throws ``ModelError/unknownPreset(name:known:)``.
     public init(preset: String, seed: UInt64, activation: DType = .bf16) throws(ModelError) {
         configuration = try AmusedConfiguration.preset(preset)
         name = preset
@@ -74,7 +76,9 @@ public struct AmusedModel: Sendable {
         }
     }
 
-    /// Folder with `vocab.json` and `merges.txt`; nil for generated weights (see ``GeneratedVocabulary``).
+    /// Folder with `vocab.json` and `merges.txt`; nil for generated weights.
+    ///
+    /// There the tokenizer is ``CLIPTokenizer/byteLevel(vocabularySize:maxLength:)``.
     public var tokenizerFolder: String? {
         if case .checkpoint(let checkpoint) = weights { "\(checkpoint.folder)/tokenizer" } else { nil }
     }
@@ -87,8 +91,8 @@ public struct AmusedModel: Sendable {
 
     /// The token grid of a picture.
     ///
-    /// Throws ``ModelError/unsupportedSize(width:height:reason:)`` where sides are not multiples of a token's pixels (two
-    /// tokens', where the transformer halves the grid), or the grid is empty or too large.
+    /// Throws ``ModelError/unsupportedSize(width:height:reason:)`` where sides are not multiples of a token's pixels
+    /// (two tokens', where the transformer halves the grid), or the grid is empty or too large.
     public func grid(width: Int, height: Int) throws(ModelError) -> (rows: Int, columns: Int) {
         let multiple = tokenPixels * (configuration.transformer.isDownsampled ? 2 : 1)
         guard width >= multiple, height >= multiple, width % multiple == 0, height % multiple == 0 else {

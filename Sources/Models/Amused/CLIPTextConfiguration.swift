@@ -1,4 +1,6 @@
-/// Sizes of a CLIP text encoder with projection ("Learning Transferable Visual Models From Natural Language Supervision").
+/// Sizes of a CLIP text encoder with projection.
+///
+/// "Learning Transferable Visual Models From Natural Language Supervision".
 public struct CLIPTextConfiguration: Sendable, Hashable {
     /// The activation in the MLP.
     public enum Activation: String, Sendable, Hashable, CaseIterable {
@@ -28,7 +30,7 @@ public struct CLIPTextConfiguration: Sendable, Hashable {
     public var epsilon: Double
     /// First token of every text.
     public var startToken: Int
-    /// Last token of every text; its position is the one that is pooled. 2 stands for "the largest id of the text".
+    /// Last token of every text, whose position is pooled; 2 stands for "the largest id of the text".
     public var endToken: Int
     /// Token after the end, as this configuration says; the tokenizer's own files take precedence.
     public var padToken: Int
@@ -45,7 +47,9 @@ public struct CLIPTextConfiguration: Sendable, Hashable {
         return ids.firstIndex { $0 == wanted } ?? 0
     }
 
-    /// Reads `text_encoder/config.json`. Throws ``CheckpointError``.
+    /// Reads `text_encoder/config.json`.
+    ///
+    /// Throws ``CheckpointError``.
     static func read(_ file: String) throws(CheckpointError) -> CLIPTextConfiguration {
         var reader = try ConfigurationReader(file: file)
         let architectures = reader.raw("architectures")?.array?.compactMap(\.string) ?? []
@@ -63,7 +67,9 @@ public struct CLIPTextConfiguration: Sendable, Hashable {
             projectionSize: reader.size("projection_dim"), activation: Activation(rawValue: activation) ?? .quickGelu,
             epsilon: reader.epsilon("layer_norm_eps"), startToken: reader.token("bos_token_id"),
             endToken: reader.token("eos_token_id"), padToken: reader.token("pad_token_id"))
-        if result.hiddenSize % result.headCount != 0 { reader.reject("num_attention_heads does not divide hidden_size") }
+        if result.hiddenSize % result.headCount != 0 {
+            reader.reject("num_attention_heads does not divide hidden_size")
+        }
         if result.layerCount < 2 { reader.reject("num_hidden_layers is 1; the last but one state is needed") }
         try reader.finish()
         return result

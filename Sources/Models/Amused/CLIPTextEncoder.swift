@@ -1,6 +1,8 @@
 import Program
 
-/// The graph of a CLIP text encoder. Values are `[G, B, S, D]`.
+/// The graph of a CLIP text encoder.
+///
+/// Values are `[G, B, S, D]`.
 struct CLIPTextEncoder {
     /// What it gives.
     struct Result {
@@ -12,7 +14,7 @@ struct CLIPTextEncoder {
         var embedding: Program.ValueID
     }
 
-    private static let axes: [String?] = [LogicalAxis.guidance, LogicalAxis.batch, nil, nil]
+    private static let axes: [String?] = [GraphAxis.guidance, GraphAxis.batch, nil, nil]
     let configuration: CLIPTextConfiguration
     private let weights = WeightFactory(part: "text_encoder")
 
@@ -40,7 +42,7 @@ struct CLIPTextEncoder {
         let (width, count) = (configuration.hiddenSize, configuration.vocabularySize)
         let table = weights.tensor(
             &graph, "\(name).token_embedding.weight", fileDims: [count, width], fanIn: 1,
-            axes: [LogicalAxis.vocab, nil], gain: 0.5)
+            axes: [GraphAxis.vocab, nil], gain: 0.5)
         let positions = weights.tensor(
             &graph, "\(name).position_embedding.weight", fileDims: [configuration.length, width], fanIn: 1, gain: 0.2)
         return graph.add(.add, [graph.add(.gather, [table, ids]), positions], axes: Self.axes)
@@ -70,9 +72,9 @@ struct CLIPTextEncoder {
 
     private func mlp(_ graph: inout ProgramBuilder, _ x: Program.ValueID, _ name: String) -> Program.ValueID {
         let (width, inner) = (configuration.hiddenSize, configuration.mlpSize)
-        let first = weights.matrix(&graph, "\(name).fc1.weight", inner, width, rowAxis: LogicalAxis.mlp)
-        let firstBias = weights.vector(&graph, "\(name).fc1.bias", inner, axis: LogicalAxis.mlp)
-        let second = weights.matrix(&graph, "\(name).fc2.weight", width, inner, columnAxis: LogicalAxis.mlp)
+        let first = weights.matrix(&graph, "\(name).fc1.weight", inner, width, rowAxis: GraphAxis.mlp)
+        let firstBias = weights.vector(&graph, "\(name).fc1.bias", inner, axis: GraphAxis.mlp)
+        let second = weights.matrix(&graph, "\(name).fc2.weight", width, inner, columnAxis: GraphAxis.mlp)
         let secondBias = weights.vector(&graph, "\(name).fc2.bias", width)
         let hidden = graph.activate(
             graph.add(.add, [graph.linear(x, first), firstBias]),

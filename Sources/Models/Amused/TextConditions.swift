@@ -24,11 +24,13 @@ struct TextConditions {
         set { values[name] = newValue }
     }
 
-    /// All conditions of a transformer, in the order of their use. `length` is the number of text positions.
+    /// All conditions of a transformer, in the order of their use.
+    ///
+    /// `length` is the number of text positions.
     static func items(_ c: UViTConfiguration, length: Int) -> [Item] {
         func text(_ name: String, _ heads: Int, _ headSize: Int) -> [Item] {
             ["key", "value"].map {
-                Item(name: "\(name).\($0)", dims: [length, heads, headSize], axes: [nil, LogicalAxis.heads, nil])
+                Item(name: "\(name).\($0)", dims: [length, heads, headSize], axes: [nil, GraphAxis.heads, nil])
             }
         }
         func modulation(_ name: String, _ size: Int) -> Item {
@@ -58,7 +60,7 @@ struct TextConditions {
         for item in items(c, length: length) {
             result[item.name] = graph.input(
                 item.name, graph.activation, [guidanceRows, batch] + item.dims,
-                axes: [LogicalAxis.guidance, LogicalAxis.batch] + item.axes, isResident: true)
+                axes: [GraphAxis.guidance, GraphAxis.batch] + item.axes, isResident: true)
         }
         return result
     }
@@ -66,7 +68,7 @@ struct TextConditions {
     /// Names all conditions as residents for later programs.
     func leave(_ graph: inout ProgramBuilder, _ c: UViTConfiguration, length: Int) {
         for item in Self.items(c, length: length) {
-            graph.annotate(self[item.name], [LogicalAxis.guidance, LogicalAxis.batch] + item.axes)
+            graph.annotate(self[item.name], [GraphAxis.guidance, GraphAxis.batch] + item.axes)
             graph.output(item.name, self[item.name], isResident: true)
         }
     }

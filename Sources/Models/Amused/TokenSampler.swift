@@ -10,14 +10,14 @@ struct TokenSampler {
     let maskToken: Int
     let noise: SamplingNoise
 
-    private static let axes: [String?] = [LogicalAxis.batch, LogicalAxis.sampling, nil]
+    private static let axes: [String?] = [GraphAxis.batch, GraphAxis.sampling, nil]
 
     /// Adds the graph after guided logits f32 `[B, Y, X, V]`, with its inputs and the outputs `tokens` and `sampled`.
     func sample(_ graph: inout ProgramBuilder, logits: Program.ValueID) {
         let tokens = graph.input(
             "tokens", .i32, [batch, rows, columns], axes: Self.axes, granules: [1, rowGranule])
-        let temperature = graph.input("temperature", .f32, [batch], axes: [LogicalAxis.batch])
-        let maskCount = graph.input("maskCount", .i32, [batch], axes: [LogicalAxis.batch])
+        let temperature = graph.input("temperature", .f32, [batch], axes: [GraphAxis.batch])
+        let maskCount = graph.input("maskCount", .i32, [batch], axes: [GraphAxis.batch])
         let (choiceNoise, confidenceNoise) = noiseInputs(&graph, codes: graph.type(of: logits).sizes[3])
         let kind = Attribute.text(noise.rawValue)
         let mask = Attribute.int(maskToken)
@@ -38,13 +38,14 @@ struct TokenSampler {
     ) -> (choice: [Program.ValueID], confidence: [Program.ValueID]) {
         switch noise {
         case .generated:
-            let rng = graph.input("rng", .i32, [batch, 4], axes: [LogicalAxis.batch, nil])
+            let rng = graph.input("rng", .i32, [batch, 4], axes: [GraphAxis.batch, nil])
             return ([rng], [rng])
         case .given:
             let exponential = graph.input(
-                "expNoise", .f32, [batch, rows, columns, codes], axes: Self.axes + [LogicalAxis.vocab],
-                granules: [1, rowGranule, nil, LogicalAxis.sixteenth(codes)])
-            let gumbel = graph.input("gumbel", .f32, [batch, rows, columns], axes: Self.axes, granules: [1, rowGranule])
+                "expNoise", .f32, [batch, rows, columns, codes], axes: Self.axes + [GraphAxis.vocab],
+                granules: [1, rowGranule, nil, GraphAxis.sixteenth(codes)])
+            let gumbel = graph.input(
+                "gumbel", .f32, [batch, rows, columns], axes: Self.axes, granules: [1, rowGranule])
             return ([exponential], [gumbel])
         case .none:
             return ([], [])

@@ -1,12 +1,14 @@
 import Program
 import Tensor
 
-/// The part of the transformer's graph that runs every step: token grid to logits. Values are `[G, B, Y, X, C]`.
+/// The part of the transformer's graph that runs every step: token grid to logits.
+///
+/// Values are `[G, B, Y, X, C]`.
 ///
 /// The architecture is diffusers' `UVit2DModel`: an embedding, a convolutional block, transformer layers on a grid that
 /// may be half as fine, another convolutional block, and logits. Position comes from depthwise convolutions alone.
 struct UViT {
-    private static let axes: [String?] = [LogicalAxis.guidance, LogicalAxis.batch, LogicalAxis.tokens, nil, nil]
+    private static let axes: [String?] = [GraphAxis.guidance, GraphAxis.batch, GraphAxis.tokens, nil, nil]
     let configuration: UViTConfiguration
     private let weights = WeightFactory(part: "transformer")
 
@@ -50,10 +52,10 @@ struct UViT {
         let first = weights.matrix(&graph, "mlm_layer.conv1.weight", c.embeddingSize, c.blockSize, isConv: true)
         let x = norm(&graph, graph.linear(input, first), "mlm_layer.layer_norm.weight", c.embeddingSize)
         let second = weights.matrix(
-            &graph, "mlm_layer.conv2.weight", c.codebookSize, c.embeddingSize, rowAxis: LogicalAxis.vocab, isConv: true,
+            &graph, "mlm_layer.conv2.weight", c.codebookSize, c.embeddingSize, rowAxis: GraphAxis.vocab, isConv: true,
             gain: 3)
         let logits = graph.linear(x, second, dtype: .f32)
-        graph.annotate(logits, Self.axes.dropLast() + [LogicalAxis.vocab])
+        graph.annotate(logits, Self.axes.dropLast() + [GraphAxis.vocab])
         return logits
     }
 
@@ -64,7 +66,9 @@ struct UViT {
         return annotated(&graph, graph.linear(x, weights.matrix(&graph, "\(name).weight", to, from)))
     }
 
-    /// Norm, then a 2x2 convolution with stride 2. The reference pads one row and column that an even grid never reads.
+    /// Norm, then a 2x2 convolution with stride 2.
+    ///
+    /// The reference pads one row and column that an even grid never reads.
     private func downsample(_ graph: inout ProgramBuilder, _ input: Program.ValueID) -> Program.ValueID {
         let size = configuration.blockSize
         let x = norm(&graph, input, "down_block.downsample.norm.weight", size)
@@ -74,7 +78,9 @@ struct UViT {
         return annotated(&graph, graph.add(.dot, [blocks, conv], ["contract": .int(3)]))
     }
 
-    /// Norm, then a 2x2 transposed convolution with stride 2. The file's `[in, out, 2, 2]` is seen as `[2, 2, out, in]`.
+    /// Norm, then a 2x2 transposed convolution with stride 2.
+    ///
+    /// The file's `[in, out, 2, 2]` is seen as `[2, 2, out, in]`.
     private func upsample(_ graph: inout ProgramBuilder, _ input: Program.ValueID) -> Program.ValueID {
         let size = configuration.blockSize
         let x = norm(&graph, input, "up_block.upsample.norm.weight", size)
@@ -110,19 +116,19 @@ struct UViT {
             &graph, "\(name).depthwise.weight", fileDims: [size, 1, 3, 3], view: [size, 3, 3], fanIn: 9)
         let normed = norm(&graph, graph.add(.depthwiseConv, [input, depthwise]), "\(name).norm.weight", size)
         let first = weights.matrix(
-            &graph, "\(name).channelwise_linear_1.weight", inner, size, rowAxis: LogicalAxis.mlp)
+            &graph, "\(name).channelwise_linear_1.weight", inner, size, rowAxis: GraphAxis.mlp)
         let hidden = graph.activate(graph.linear(normed, first), "gelu")
         let squares = graph.add(.reduce, [hidden], ["dims": .ints([2, 3]), "kind": .text("sumSquares")])
         let norms = graph.add(.reduce, [squares], ["dims": .ints([2]), "kind": .text("sumSqrt")])
         let response = [("gamma", 0.5), ("beta", 0.2)].map { kind, scale in
             weights.vector(
                 &graph, "\(name).channelwise_norm.\(kind)", inner, scale: scale, fileDims: [1, 1, 1, inner],
-                axis: LogicalAxis.mlp)
+                axis: GraphAxis.mlp)
         }
         let scaled = graph.add(
             .globalResponseNorm, [hidden, squares, norms] + response, ["channels": .int(inner), "eps": .float(1e-6)])
         let second = weights.matrix(
-            &graph, "\(name).channelwise_linear_2.weight", size, inner, columnAxis: LogicalAxis.mlp)
+            &graph, "\(name).channelwise_linear_2.weight", size, inner, columnAxis: GraphAxis.mlp)
         let sum = graph.add(.add, [input, graph.linear(scaled, second)])
         return annotated(&graph, graph.add(.modulate, [sum, conditions["\(name).modulation"]]))
     }
@@ -172,9 +178,9 @@ struct UViT {
         return graph.scope("ff") { graph in
             let normed = adaptiveNorm(&graph, x, "\(name).norm3", conditions)
             let gate = weights.pair(
-                &graph, "\(name).ff.net.0.proj.weight", c.mlpSize, c.hiddenSize, rowAxis: LogicalAxis.mlp)
+                &graph, "\(name).ff.net.0.proj.weight", c.mlpSize, c.hiddenSize, rowAxis: GraphAxis.mlp)
             let out = weights.matrix(
-                &graph, "\(name).ff.net.2.weight", c.hiddenSize, c.mlpSize, columnAxis: LogicalAxis.mlp)
+                &graph, "\(name).ff.net.2.weight", c.hiddenSize, c.mlpSize, columnAxis: GraphAxis.mlp)
             let hidden = graph.add(.gatedGelu, [graph.linear(normed, gate)])
             return annotated(&graph, graph.add(.add, [x, graph.linear(hidden, out)]))
         }

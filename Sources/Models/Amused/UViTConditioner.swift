@@ -2,7 +2,7 @@ import Program
 
 /// The part of the transformer's graph that does not depend on the step: everything computed from the text.
 struct UViTConditioner {
-    private static let axes: [String?] = [LogicalAxis.guidance, LogicalAxis.batch, nil, nil]
+    private static let axes: [String?] = [GraphAxis.guidance, GraphAxis.batch, nil, nil]
     let configuration: UViTConfiguration
     private let weights = WeightFactory(part: "transformer")
 
@@ -60,7 +60,7 @@ struct UViTConditioner {
         let c = configuration
         let first = weights.matrix(&graph, "cond_embed.linear_1.weight", c.hiddenSize, c.pooledSize + 5 * c.microSize)
         let second = weights.matrix(
-            &graph, "cond_embed.linear_2.weight", c.hiddenSize, c.hiddenSize, rowAxis: LogicalAxis.mlp)
+            &graph, "cond_embed.linear_2.weight", c.hiddenSize, c.hiddenSize, rowAxis: GraphAxis.mlp)
         return graph.linear(graph.activate(graph.linear(x, first), "silu"), second)
     }
 
@@ -69,7 +69,7 @@ struct UViTConditioner {
         _ graph: inout ProgramBuilder, _ tensor: String, _ activated: Program.ValueID, _ size: Int
     ) -> Program.ValueID {
         let weight = weights.pair(
-            &graph, tensor, size, configuration.hiddenSize, columnAxis: LogicalAxis.mlp, gain: 0.5)
+            &graph, tensor, size, configuration.hiddenSize, columnAxis: GraphAxis.mlp, gain: 0.5)
         return graph.linear(activated, weight)
     }
 

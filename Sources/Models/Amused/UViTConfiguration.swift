@@ -42,7 +42,9 @@ public struct UViTConfiguration: Sendable, Hashable {
     /// The text goes through a `kv_mapper` (and SiLU) in the blocks only where the widths differ.
     public var hasTextMapper: Bool { hiddenSize != blockSize }
 
-    /// Reads `transformer/config.json`. Throws ``CheckpointError``.
+    /// Reads `transformer/config.json`.
+    ///
+    /// Throws ``CheckpointError``.
     static func read(_ file: String) throws(CheckpointError) -> UViTConfiguration {
         var reader = try ConfigurationReader(file: file)
         _ = reader.word("_class_name", ["UVit2DModel"])
@@ -65,7 +67,9 @@ public struct UViTConfiguration: Sendable, Hashable {
             reader.reject("micro_cond_embed_dim is not 5 times micro_cond_encode_dim")
         }
         if result.microSize % 2 != 0 { reader.reject("micro_cond_encode_dim is odd") }
-        if result.hiddenSize % result.headCount != 0 { reader.reject("num_attention_heads does not divide hidden_size") }
+        if result.hiddenSize % result.headCount != 0 {
+            reader.reject("num_attention_heads does not divide hidden_size")
+        }
         if result.blockSize % result.blockHeadCount != 0 {
             reader.reject("block_num_heads does not divide block_out_channels")
         }

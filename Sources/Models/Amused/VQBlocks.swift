@@ -1,9 +1,11 @@
 import Program
 import Tensor
 
-/// What the encoder and the decoder of the picture tokenizer are made of. Values are `[B, Y, X, C]`.
+/// What the encoder and the decoder of the picture tokenizer are made of.
+///
+/// Values are `[B, Y, X, C]`.
 struct VQBlocks {
-    private static let axes: [String?] = [LogicalAxis.batch, LogicalAxis.rows, nil, nil]
+    private static let axes: [String?] = [GraphAxis.batch, GraphAxis.rows, nil, nil]
     let configuration: VQConfiguration
     let weights = WeightFactory(part: "vqvae")
 

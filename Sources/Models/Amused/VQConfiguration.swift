@@ -18,7 +18,9 @@ public struct VQConfiguration: Sendable, Hashable {
     /// Epsilon of the group norms, which the configuration files do not hold.
     public static let epsilon = 1e-6
 
-    /// Reads `vqvae/config.json`. Throws ``CheckpointError``.
+    /// Reads `vqvae/config.json`.
+    ///
+    /// Throws ``CheckpointError``.
     static func read(_ file: String) throws(CheckpointError) -> VQConfiguration {
         var reader = try ConfigurationReader(file: file)
         _ = reader.word("_class_name", ["VQModel"])

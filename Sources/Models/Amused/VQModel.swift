@@ -1,7 +1,9 @@
 import Program
 import Tensor
 
-/// The graphs of the picture tokenizer: pictures to codes and back. Values are `[B, Y, X, C]`, pictures in [0, 1].
+/// The graphs of the picture tokenizer: pictures to codes and back.
+///
+/// Values are `[B, Y, X, C]`, pictures in [0, 1].
 struct VQModel {
     let configuration: VQConfiguration
     private let blocks: VQBlocks

@@ -1,7 +1,9 @@
 public import Program
 import Tensor
 
-/// A model's folder in the layout of diffusers: `model_index.json` and one folder a part. Only headers are read.
+/// A model's folder in the layout of diffusers: `model_index.json` and one folder a part.
+///
+/// Only headers are read.
 public struct Checkpoint: Sendable {
     /// The folder.
     public let folder: String

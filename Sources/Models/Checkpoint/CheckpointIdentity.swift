@@ -2,7 +2,9 @@ extension Checkpoint {
     private static let sampleCount = 16
     private static let sampleByteCount = 4096
 
-    /// A fingerprint of the model: SHA-256, as 64 hexadecimal digits, over
+    /// A fingerprint of the model: SHA-256, as 64 hexadecimal digits, over texts, headers and samples of weights.
+    ///
+    /// In this order:
     /// - each of `textFiles` that exists (paths below the folder): name, byte count and contents;
     /// - each weight file: part, file name, byte count, JSON header, and 16 blocks of 4096 bytes spread evenly from the
     ///   first to the last byte of the data (all of it where that is less).

@@ -50,7 +50,8 @@ public struct CheckpointPart: Sendable {
                 return
             }
         }
-        throw .file(path: folder, problem: "it holds none of \((full + half).joined(separator: ", ")) or an index of shards")
+        let names = (full + half).joined(separator: ", ")
+        throw .file(path: folder, problem: "it holds none of \(names) and no index of shards")
     }
 
     private init(name: String, folder: String, index: String) throws(CheckpointError) {

@@ -54,6 +54,6 @@ package struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
     package let offset: Int
     /// What was found or expected there.
     package let problem: String
-    /// "problem at byte offset"
+    /// The problem and its byte offset.
     package var description: String { "\(problem) at byte \(offset)" }
 }

@@ -1,5 +1,5 @@
 /// SHA-256 (FIPS 180-4), for identities; not a security boundary.
-struct SHA256 {
+package struct SHA256 {
     private var state: [UInt32] = [
         0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
     ]
@@ -7,8 +7,11 @@ struct SHA256 {
     private var byteCount = 0
     private var schedule = [UInt32](repeating: 0, count: 64)
 
+    /// Starts an empty message.
+    package init() {}
+
     /// Adds bytes to the message.
-    mutating func update(_ bytes: some Collection<UInt8>) {
+    package mutating func update(_ bytes: some Collection<UInt8>) {
         byteCount += bytes.count
         pending.append(contentsOf: bytes)
         var start = 0
@@ -20,7 +23,7 @@ struct SHA256 {
     }
 
     /// The digest of everything added, as 64 lower-case hexadecimal digits.
-    consuming func hexadecimal() -> String {
+    package consuming func hexadecimal() -> String {
         let bits = UInt64(byteCount) * 8
         var tail: [UInt8] = [0x80]
         while (pending.count + tail.count) % 64 != 56 { tail.append(0) }

@@ -1,6 +1,8 @@
 public import Tensor
 
-/// A safetensors file whose header has been read and checked. Tensor data is not touched.
+/// A safetensors file whose header has been read and checked.
+///
+/// Tensor data is not touched.
 public struct SafetensorsFile: Sendable {
     /// Path of the file.
     public let path: String

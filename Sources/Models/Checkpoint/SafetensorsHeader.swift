@@ -34,6 +34,13 @@ public struct SafetensorsHeader: Sendable, Hashable {
     /// Where the data starts.
     public let dataOffset: Int
 
+    /// Tensors with their names, in the order of their data.
+    public var tensors: [(name: String, entry: Entry)] {
+        entries.map { (name: $0.key, entry: $0.value) }.sorted {
+            ($0.entry.range.lowerBound, $0.name) < ($1.entry.range.lowerBound, $1.name)
+        }
+    }
+
     /// Length of the JSON header, from the first 8 bytes.
     ///
     /// Throws ``CheckpointError/header(path:tensor:problem:)`` where it cannot be true.
@@ -43,7 +50,8 @@ public struct SafetensorsHeader: Sendable, Hashable {
         }
         let length = prefix.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard length <= UInt64(byteCountMax) else {
-            throw .header(path: path, tensor: nil, problem: "its header claims \(length) bytes, more than the format allows")
+            throw .header(
+                path: path, tensor: nil, problem: "its header claims \(length) bytes, more than the format allows")
         }
         guard Int(length) <= fileByteCount - 8 else {
             throw .header(
@@ -121,7 +129,9 @@ public struct SafetensorsHeader: Sendable, Hashable {
         var dims: [Int] = []
         var count = 1
         for size in shape {
-            guard let size = size.int, size >= 0 else { throw Problem(text: "its shape holds something other than sizes") }
+            guard let size = size.int, size >= 0 else {
+                throw Problem(text: "its shape holds something other than sizes")
+            }
             let (product, overflow) = count.multipliedReportingOverflow(by: size)
             guard !overflow else { throw Problem(text: "its shape is too large") }
             count = product

@@ -9,7 +9,9 @@ struct WeightFactory {
     /// Name of the part.
     let part: String
 
-    /// A bias or a norm's weight `[size]`, f32. `fileDims` where the file has another shape of as many elements.
+    /// A bias or a norm's weight `[size]`, f32.
+    ///
+    /// `fileDims` where the file has another shape of as many elements.
     func vector(
         _ graph: inout ProgramBuilder, _ tensor: String, _ size: Int, mean: Double = 0, scale: Double = 0.1,
         fileDims: [Int]? = nil, axis: String? = nil
@@ -27,10 +29,12 @@ struct WeightFactory {
         let spec = ParameterSpec(
             name: "\(part).\(tensor)", part: part, tensor: tensor, fileDims: [heads * headSize],
             view: [heads, headSize], generatedScale: 0.1)
-        return graph.parameter(spec, granules: [1, nil], axes: [LogicalAxis.heads, nil], dtype: .f32)
+        return graph.parameter(spec, granules: [1, nil], axes: [GraphAxis.heads, nil], dtype: .f32)
     }
 
-    /// A matrix `[rows, columns]`, annotated where axes are given. `isConv`: the file has a 1x1 convolution's shape.
+    /// A matrix `[rows, columns]`, annotated where axes are given.
+    ///
+    /// `isConv`: the file has a 1x1 convolution's shape.
     func matrix(
         _ graph: inout ProgramBuilder, _ tensor: String, _ rows: Int, _ columns: Int, rowAxis: String? = nil,
         columnAxis: String? = nil, isConv: Bool = false, gain: Double = 1
@@ -63,7 +67,7 @@ struct WeightFactory {
         let spec = ParameterSpec(
             name: "\(part).\(tensor)", part: part, tensor: tensor, fileDims: [heads * headSize, columns],
             view: [heads, headSize, columns], generatedScale: 1 / Double(columns).squareRoot())
-        return graph.parameter(spec, granules: [1, nil, nil], axes: [LogicalAxis.heads, nil, nil])
+        return graph.parameter(spec, granules: [1, nil, nil], axes: [GraphAxis.heads, nil, nil])
     }
 
     /// A projection from heads: `[rows, H·Dh]` seen as `[rows, H, Dh]`.
@@ -73,7 +77,7 @@ struct WeightFactory {
         let spec = ParameterSpec(
             name: "\(part).\(tensor)", part: part, tensor: tensor, fileDims: [rows, heads * headSize],
             view: [rows, heads, headSize], generatedScale: 1 / Double(heads * headSize).squareRoot())
-        return graph.parameter(spec, granules: [nil, 1, nil], axes: [nil, LogicalAxis.heads, nil])
+        return graph.parameter(spec, granules: [nil, 1, nil], axes: [nil, GraphAxis.heads, nil])
     }
 
     /// Any other weight; `fanIn` sets the spread of generated values.
@@ -88,7 +92,7 @@ struct WeightFactory {
         return graph.parameter(spec, granules: granules, axes: axes(names), dtype: dtype)
     }
 
-    private func granule(_ size: Int, _ axis: String?) -> Int? { axis.map { _ in LogicalAxis.sixteenth(size) } }
+    private func granule(_ size: Int, _ axis: String?) -> Int? { axis.map { _ in GraphAxis.sixteenth(size) } }
 
     private func axes(_ names: [String?]) -> [String?] { names.contains { $0 != nil } ? names : [] }
 }

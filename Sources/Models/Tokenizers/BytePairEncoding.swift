@@ -27,7 +27,7 @@ struct BytePairEncoding: Sendable {
     /// Throws the sentence that says which merge is not in the vocabulary.
     init(vocabulary: [String: Int32], merges: [(String, String)], unknown: Int32) throws(MergeProblem) {
         self.vocabulary = vocabulary
-        let symbols = GeneratedVocabulary.alphabet.map { String($0) }
+        let symbols = ByteAlphabet.characters.map { String($0) }
         inner = symbols.map { vocabulary[$0] ?? unknown }
         last = symbols.map { vocabulary[$0 + Self.endOfWord] ?? unknown }
         var table: [Pair: Merge] = [:]

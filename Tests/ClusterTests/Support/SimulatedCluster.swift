@@ -78,7 +78,7 @@ final class SimulatedCluster: ProgramRunner {
             if compiled.isNew {
                 box.state.locals[compiled.name] = compiled.program.locals
                 for (device, local) in zip(box.state.devices, compiled.program.locals) {
-                    try device.weights.load(for: local)
+                    try device.weights.load(for: [local])
                     device.executors[compiled.name] = try Executor(
                         program: local, weights: device.weights, threads: device.threads)
                 }

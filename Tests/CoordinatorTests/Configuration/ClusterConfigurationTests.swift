@@ -1,5 +1,6 @@
 import Coordinator
 import Foundation
+import Models
 import Program
 import Sharding
 import Tensor
@@ -10,7 +11,7 @@ import Testing
         let configuration = try ClusterConfiguration.parse(
             """
             name: big-one
-            model: {path: checkpoints/amused, dtype: f32, weights: generated, seed: 18446744073709551615}
+            model: {path: checkpoints/amused, dtype: f32, weights: file}
             mesh: {model: 3, data: 1}
             rules: {heads: model, mlp: [model], batch: [data], rows: ~, vocab: [data, model]}
             overrides:
@@ -32,7 +33,7 @@ import Testing
         #expect(
             configuration.model
                 == ModelSettings(
-                    source: .path("/etc/tessera/checkpoints/amused"), dtype: .f32, weights: .generated, seed: .max))
+                    source: .path("/etc/tessera/checkpoints/amused"), dtype: .f32, weights: .file))
         #expect(configuration.mesh == Mesh([.init("model", 3), .init("data", 1)], speeds: [2.5, 1, 1]))
         #expect(
             configuration.rules
@@ -62,6 +63,21 @@ import Testing
         #expect(configuration.model == ModelSettings(source: .preset("amused-256"), weights: .generated))
         #expect(configuration.rules == LogicalAxisRules([:]))
         #expect(configuration.control == ClusterConfiguration.defaultControl)
+    }
+
+    @Test func seedsTakeAll64Bits() throws {
+        let model = try ClusterConfiguration.parse("model: {preset: amused-512, seed: 18446744073709551615}").model
+        #expect(model == ModelSettings(source: .preset("amused-512"), weights: .generated, seed: .max))
+    }
+
+    @Test func presetsOpen() throws {
+        for preset in ModelSettings.presets {
+            let settings = ModelSettings(source: .preset(preset), dtype: .f32, weights: .generated, seed: 3)
+            #expect(try settings.open().model.activation == .f32)
+        }
+        #expect(throws: (any Error).self) {
+            _ = try ModelSettings(source: .path("/nowhere"), weights: .file).open()
+        }
     }
 
     @Test func meshAxesKeepTheirOrder() throws {

@@ -1,0 +1,90 @@
+import ArgumentParser
+import Coordinator
+import Foundation
+
+/// `tessera generate`.
+struct GenerateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "generate", abstract: "Turns a prompt into a picture.",
+        discussion: """
+            Uses the cluster that runs at the file's control address, or starts one for this call. The same prompt, seed \
+            and settings give the same picture on any mesh.
+
+              tessera generate "a red fox in snow" -o fox.png
+              tessera generate "a red fox" --negative-prompt blurry --seed 7 -n 4
+              tessera generate "a fox at night" --image fox.png --strength 0.6
+              tessera generate "a black hat" --image fox.png --mask head.png
+
+            With -n, pictures are numbered: out-1.png, out-2.png and so on. The path of each picture goes to standard \
+            output, one a line. Each PNG records the prompt, seed, settings and model that it was made with.
+            """)
+
+    @Argument(help: "What the picture shows.")
+    var prompt: String
+
+    @Option(
+        name: [.long, .customShort("c")], help: "The cluster file; TESSERA_CONFIG or cluster.yaml if left out.")
+    var config: String?
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Option(help: "What the picture should not show.")
+    var negativePrompt = ""
+
+    @Option(help: "Seed of the random numbers; drawn and recorded in the picture if left out.")
+    var seed: UInt64?
+
+    @Option(help: "Decoding steps; the model's own number if left out.")
+    var steps: Int?
+
+    @Option(help: "How strongly the picture follows the prompt; 1 or less switches guidance off.")
+    var guidanceScale: Float?
+
+    @Option(help: "Randomness in the order in which tokens are settled, at the first step.")
+    var temperature: Float?
+
+    @Option(name: [.customShort("n"), .customLong("count")], help: "Number of pictures.")
+    var count = 1
+
+    @Option(help: ArgumentHelp("Size in pixels; the model's own if left out.", valueName: "WxH"))
+    var size: PictureSize?
+
+    @Option(help: ArgumentHelp("Starts from this picture (PNG).", valueName: "png"))
+    var image: String?
+
+    @Option(help: ArgumentHelp("Repaints --image only where this picture (PNG) is white.", valueName: "png"))
+    var mask: String?
+
+    @Option(help: "With --image: how much of it is painted anew, above 0 up to 1.")
+    var strength: Float?
+
+    @Option(name: [.customShort("o"), .customLong("output")], help: ArgumentHelp("The picture.", valueName: "png"))
+    var output = "out.png"
+
+    func validate() throws {
+        if prompt.allSatisfy(\.isWhitespace) { throw ValidationError("The prompt is empty; say what to show.") }
+        if let steps, !(1...1000).contains(steps) { throw ValidationError("--steps takes 1 to 1000, not \(steps).") }
+        if !(1...64).contains(count) { throw ValidationError("-n takes 1 to 64, not \(count).") }
+        if let guidanceScale, !(guidanceScale.isFinite && (0...100).contains(guidanceScale)) {
+            throw ValidationError("--guidance-scale takes 0 to 100, not \(guidanceScale).")
+        }
+        if let temperature, !(temperature.isFinite && (0...100).contains(temperature)) {
+            throw ValidationError("--temperature takes 0 to 100, not \(temperature).")
+        }
+        if let strength, !(strength > 0 && strength <= 1) {
+            throw ValidationError("--strength takes more than 0 up to 1, not \(strength).")
+        }
+        if image == nil {
+            if mask != nil { throw ValidationError("--mask needs --image: it says where that picture is repainted.") }
+            if strength != nil { throw ValidationError("--strength needs --image: it says how much of it changes.") }
+        } else if size != nil {
+            throw ValidationError("--size and --image exclude each other: the picture has its size.")
+        }
+        try OutputFiles.check(output)
+    }
+
+    func run() async throws {
+        let configuration = try options.load(config)
+        try await ClusterSession.generate(configuration, command: self)
+    }
+}

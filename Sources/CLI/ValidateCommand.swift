@@ -1,0 +1,39 @@
+import ArgumentParser
+import Coordinator
+import Program
+import Tensor
+
+/// `tessera validate`.
+struct ValidateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "validate", abstract: "Checks a cluster file.",
+        discussion: """
+            Reports every problem at once, each with its line, the values that are allowed and the nearest spelling. \
+            Starts nothing. Ends with 78 if the file cannot be used.
+
+              tessera validate cluster.yaml
+              tessera validate cluster.yaml --set model.dtype=f32
+            """)
+
+    @OptionGroup var configuration: ConfigurationArgument
+
+    func run() throws {
+        let configuration = try configuration.load()
+        Terminal.shared.result(configuration.summary)
+    }
+}
+
+extension ClusterConfiguration {
+    /// One line: name, model, mesh and workers.
+    var summary: String {
+        let model =
+            switch model.source {
+            case .path(let path): "model \(path)"
+            case .preset(let name): "preset \(name)"
+            }
+        let weights = self.model.weights == .generated ? ", generated weights" : ""
+        let mesh = mesh.axes.isEmpty ? "1 device" : mesh.axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
+        return "\(name): \(model), \(self.model.dtype.rawValue)\(weights); mesh \(mesh); "
+            + (workers.count == 1 ? "1 worker" : "\(workers.count) workers")
+    }
+}

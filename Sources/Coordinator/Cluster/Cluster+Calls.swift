@@ -1,0 +1,250 @@
+import Logging
+public import Program
+public import Protocol
+public import Tensor
+
+/// What a call gave, and what it cost on each device.
+public struct CallReport: Sendable {
+    /// Whole outputs by name.
+    public var outputs: [String: HostTensor]
+    /// Time on each device, by rank.
+    public var durations: [Duration]
+    /// Payload bytes that each device sent to its peers, by rank.
+    public var sentByteCounts: [Int]
+}
+
+extension Cluster {
+    /// A call in flight.
+    struct Call {
+        var program: String
+        var request: UInt64
+        var step: UInt32
+        var remaining: Set<Int>
+        var parts: [OutputPart] = []
+        var durations: [Duration]
+        var sentByteCounts: [Int]
+        var failure: (rank: Int, failure: Failure)?
+        var end: Duration
+        var continuation: CheckedContinuation<CallReport, any Error>
+    }
+
+    /// An installation in flight.
+    struct Installation {
+        var key: String
+        var remaining: Set<Int>
+        var reports: [Int: Installed] = [:]
+        var failure: ClusterError?
+        var end: Duration
+        var progress: @Sendable (_ worker: String, LoadProgress) -> Void
+        var continuation: CheckedContinuation<[Installed], any Error>
+    }
+
+    /// Installs a program on all devices: one local program a rank. `sources` may name more weights than it needs; give
+    /// those of the whole model every time, so that programs share their weights.
+    ///
+    /// - Parameter progress: told what a worker has loaded.
+    /// - Returns: what the program takes on each device, by rank.
+    /// - Throws: ``ClusterError``, `CancellationError`.
+    @discardableResult
+    public func install(
+        _ key: String, locals: [LocalProgram], sources: [String: ParameterSource],
+        progress: @escaping @Sendable (_ worker: String, LoadProgress) -> Void = { _, _ in }
+    ) async throws -> [Installed] {
+        try await waitUntilReady()
+        precondition(locals.count == members.count, "there is one local program a device")
+        let id = number()
+        let signals = signals
+        let reports = try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                installs[id] = Installation(
+                    key: key, remaining: Set(members.indices), end: now + settings.installDeadline, progress: progress,
+                    continuation: continuation)
+                for index in members.indices {
+                    order(index, .install(Install(programKey: key, program: locals[index], sources: sources)))
+                }
+            }
+        } onCancel: {
+            signals.yield(.cancelledInstall(id))
+        }
+        installed.insert(key)
+        return reports
+    }
+
+    /// Runs a program on all devices and puts its outputs together.
+    ///
+    /// Throws ``ClusterError``, `CancellationError`; the request's residents are then lost.
+    public func run(
+        _ key: String, request: UInt64, inputs: [String: HostTensor]
+    ) async throws -> [String: HostTensor] {
+        try await call(key, request: request, inputs: inputs).outputs
+    }
+
+    /// As ``run(_:request:inputs:)``, with what the call cost.
+    public func call(_ key: String, request: UInt64, inputs: [String: HostTensor]) async throws -> CallReport {
+        try await waitUntilReady()
+        guard installed.contains(key) else { throw ClusterError.unknownProgram(key: key) }
+        let step = steps[request, default: 0]
+        steps[request] = step &+ 1
+        let id = number()
+        let signals = signals
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                calls[id] = Call(
+                    program: key, request: request, step: step, remaining: Set(members.indices),
+                    durations: members.map { _ in .zero }, sentByteCounts: members.map { _ in 0 },
+                    end: now + settings.callDeadline, continuation: continuation)
+                let run = Run(call: id, request: request, step: step, programKey: key, inputs: inputs)
+                for index in members.indices { order(index, .run(run)) }
+            }
+        } onCancel: {
+            signals.yield(.cancelledCall(id))
+        }
+    }
+
+    /// Frees what a request left on the devices.
+    public func release(request: UInt64) {
+        steps[request] = nil
+        for index in members.indices { order(index, .release(request: request)) }
+    }
+
+    private func waitUntilReady() async throws {
+        if case .ready = phase { return }
+        if case .starting = phase { throw ClusterError.notReady(cluster: settings.name, state: "starting") }
+        try await wait(
+            for: .ready, deadline: settings.abortDeadline + settings.connectDeadline, doing: "giving up a failed call")
+    }
+
+    // MARK: What workers answer
+
+    func tell(_ index: Int, _ report: LoadProgress) {
+        for install in installs.values where install.key == report.programKey && install.remaining.contains(index) {
+            install.progress(members[index].spec.name, report)
+        }
+    }
+
+    func finishInstall(_ index: Int, _ key: String, _ result: Result<Installed, ClusterError>) {
+        // The oldest of the key's installations is the one that is answered.
+        guard let id = installs.filter({ $0.value.key == key && $0.value.remaining.contains(index) }).keys.min(),
+            var install = installs[id]
+        else { return }
+        install.remaining.remove(index)
+        switch result {
+        case .success(let report): install.reports[index] = report
+        case .failure(let error): install.failure = install.failure ?? error
+        }
+        installs[id] = install
+        guard install.remaining.isEmpty else { return }
+        installs[id] = nil
+        if let error = install.failure {
+            install.continuation.resume(throwing: error)
+        } else {
+            install.continuation.resume(returning: members.indices.compactMap { install.reports[$0] })
+        }
+    }
+
+    func finishCall(_ index: Int, _ result: RunResult) {
+        guard var call = calls[result.call] else { return }
+        call.remaining.remove(index)
+        call.parts += result.outputs
+        call.durations[index] = result.duration
+        call.sentByteCounts[index] = result.sentByteCount
+        calls[result.call] = call
+        if call.remaining.isEmpty && call.failure == nil {
+            calls[result.call] = nil
+            do throws(ClusterError) {
+                let outputs = try OutputAssembly.assemble(call.parts, program: call.program)
+                call.continuation.resume(
+                    returning: CallReport(
+                        outputs: outputs, durations: call.durations, sentByteCounts: call.sentByteCounts))
+            } catch {
+                call.continuation.resume(throwing: error)
+            }
+        }
+        finishAbort()
+    }
+
+    func takeFailure(_ index: Int, _ failure: Failure) {
+        switch failure.subject {
+        case .program(let key):
+            finishInstall(
+                index, key,
+                .failure(
+                    .installFailed(
+                        worker: members[index].spec.name, program: key, code: failure.code, message: failure.message)))
+            finishAbort()
+        case .call(let id):
+            guard var call = calls[id] else {
+                // Its caller has given it up, but the other devices may wait for this one.
+                abort(because: "a call failed on worker \(members[index].spec.name)")
+                return finishAbort()
+            }
+            call.remaining.remove(index)
+            // The first failure that is not a consequence of another one is the one to tell.
+            if call.failure == nil || call.failure?.failure.code == Failure.abortedCode {
+                call.failure = (index, failure)
+            }
+            calls[id] = call
+            abort(because: "\(call.program) failed on worker \(members[index].spec.name)")
+            finishAbort()
+        case .worker: break
+        }
+    }
+
+    // MARK: After a failure
+
+    /// Makes all workers give up what they run, because some wait for what will never come.
+    private func abort(because reason: String) {
+        guard case .ready = phase else { return }
+        logger.warning("a call failed", metadata: ["reason": "\(reason)"])
+        phase = .aborting(since: now, because: reason)
+        for index in members.indices { order(index, .abort(reason: reason)) }
+    }
+
+    /// When all answers are in: tells the callers, and makes new links.
+    private func finishAbort() {
+        guard case .aborting(_, let because) = phase, calls.values.allSatisfy(\.remaining.isEmpty),
+            installs.isEmpty
+        else { return }
+        let ended = calls
+        calls = [:]
+        phase = .reconnecting(since: now)
+        connect()
+        for call in ended.values { call.continuation.resume(throwing: error(of: call, because)) }
+    }
+
+    private func error(of call: Call, _ because: String) -> ClusterError {
+        guard let (rank, failure) = call.failure, failure.code != Failure.abortedCode else {
+            return .callAborted(program: call.program, request: call.request, step: call.step, because: because)
+        }
+        return .callFailed(
+            worker: members[rank].spec.name, program: call.program, request: call.request, step: call.step,
+            code: failure.code, message: failure.message)
+    }
+
+    /// Looks for calls, installations and recoveries that take too long.
+    func checkDeadlines(_ now: Duration) {
+        switch phase {
+        case .aborting(let since, _) where now - since > settings.abortDeadline:
+            let late = calls.values.flatMap(\.remaining) + installs.values.flatMap(\.remaining)
+            fail(stuck(late, "giving up a failed call", settings.abortDeadline))
+        case .reconnecting(let since):
+            if members.allSatisfy({ $0.session.state == .ready && $0.session.epoch == epoch }) {
+                phase = .ready
+            } else if now - since > settings.connectDeadline {
+                let late = members.indices.filter { members[$0].session.state != .ready }
+                fail(stuck(late, "connecting to its peers again", settings.connectDeadline))
+            }
+        case .ready:
+            if let call = calls.values.first(where: { now > $0.end }) {
+                fail(stuck(Array(call.remaining), "\(call.program), step \(call.step)", settings.callDeadline))
+            } else if let install = installs.values.first(where: { now > $0.end }) {
+                fail(stuck(Array(install.remaining), "installing \(install.key)", settings.installDeadline))
+            }
+        case .idle, .starting, .aborting, .failed, .stopping, .stopped: break
+        }
+    }
+
+    private func stuck(_ ranks: [Int], _ doing: String, _ after: Duration) -> ClusterError {
+        .stuck(workers: Set(ranks).sorted().map { members[$0].spec.name }, doing: doing, after: after)
+    }
+}

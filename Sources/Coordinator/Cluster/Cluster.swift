@@ -1,0 +1,234 @@
+public import Logging
+import Protocol
+import Transport
+
+/// A running cluster: its workers' processes, the conversations with them, and the calls in flight.
+///
+/// ``start()`` brings it up and ``shutdown(reason:drain:)`` must end it; ``withCluster(_:launcher:logger:body:)`` does
+/// both. In between programs are installed and run on all devices at once. When a worker is lost all calls fail with
+/// ``ClusterError/workerLost(worker:rank:loss:doing:log:)`` and the cluster takes no more; when a call merely fails, all
+/// devices give up what they run, make new links in a new epoch, and the cluster goes on.
+public actor Cluster {
+    /// How often sessions look at the clock.
+    static let tickInterval = Duration.milliseconds(50)
+    /// How long the news of a process's end may come after that of its connection's.
+    static let exitGrace = Duration.milliseconds(300)
+    /// Orders of clients that wait for their reader.
+    static let clientQueueLimit = 256
+
+    /// Where the cluster stands.
+    enum Phase: Sendable {
+        case idle
+        case starting
+        case ready
+        /// After a failed call, since this time: waits for all answers.
+        case aborting(since: Duration, because: String)
+        /// After a failed call: makes new links.
+        case reconnecting(since: Duration)
+        case failed(ClusterError)
+        case stopping
+        case stopped
+    }
+
+    /// A worker and what is known about it; its index is its rank.
+    struct Member: Sendable {
+        var spec: ClusterSettings.Worker
+        var session: CoordinatorSession
+        var peer: PeerID?
+        var process: (any LaunchedWorker)?
+        var exit: WorkerExit?
+        /// When its connection ended, where the reason is still awaited.
+        var disconnected: Duration?
+        /// Why it was lost, where the end of its process is still awaited.
+        var loss: (loss: WorkerLoss, doing: String, since: Duration)?
+
+        /// True while its process runs.
+        var isRunning: Bool { process != nil && exit == nil }
+    }
+
+    /// What reaches the cluster from other threads and from cancelled tasks.
+    enum Signal: Sendable {
+        case exited(index: Int, WorkerExit)
+        case cancelledCall(UInt64)
+        case cancelledInstall(UInt64)
+        case cancelledWait(UInt64)
+    }
+
+    /// The settings it was made with.
+    public nonisolated let settings: ClusterSettings
+    /// Orders of clients, for one reader.
+    public nonisolated let clientRequests: AsyncStream<ClientRequest>
+    nonisolated let signals: AsyncStream<Signal>.Continuation
+    private let signalStream: AsyncStream<Signal>
+    let clientContinuation: AsyncStream<ClientRequest>.Continuation
+    let logger: Logger
+    let launcher: (any Launcher)?
+    private let clock = ContinuousClock()
+    private let origin = ContinuousClock().now
+    private var pump: Task<Void, Never>?
+
+    var phase = Phase.idle
+    var server: ControlServer?
+    var members: [Member] = []
+    var ranks: [PeerID: Int] = [:]
+    var clients: Set<PeerID> = []
+    var turnedAway: [String] = []
+    var epoch: UInt32 = 0
+    var waits: [UInt64: Wait] = [:]
+    var calls: [UInt64: Call] = [:]
+    var installs: [UInt64: Installation] = [:]
+    var installed: Set<String> = []
+    var steps: [UInt64: UInt32] = [:]
+    private var lastNumber: UInt64 = 0
+
+    /// A cluster that is not running. Without a launcher all workers must join by themselves.
+    public init(settings: ClusterSettings, launcher: (any Launcher)?, logger: Logger) {
+        self.settings = settings
+        self.launcher = launcher
+        var logger = logger
+        logger[metadataKey: "cluster"] = "\(settings.name)"
+        self.logger = logger
+        (signalStream, signals) = AsyncStream.makeStream(of: Signal.self)
+        (clientRequests, clientContinuation) = AsyncStream.makeStream(
+            of: ClientRequest.self, bufferingPolicy: .bufferingOldest(Self.clientQueueLimit))
+    }
+
+    /// Time since the cluster was made.
+    var now: Duration { origin.duration(to: clock.now) }
+
+    /// A number that was not used before.
+    func number() -> UInt64 {
+        lastNumber += 1
+        return lastNumber
+    }
+
+    /// Where the coordinator listens; nil while it does not.
+    public var endpoint: String? { server?.endpoint }
+
+    /// Listens, launches workers, and returns when all of them take orders. On failure nothing is left running.
+    ///
+    /// Throws ``ClusterError``; `CancellationError` when the task is cancelled.
+    public func start() async throws {
+        guard case .idle = phase else {
+            throw ClusterError.notReady(cluster: settings.name, state: "started already")
+        }
+        phase = .starting
+        do {
+            try listen()
+            try launch()
+            try await wait(for: .all(.joined), deadline: settings.joinDeadline + .seconds(1), doing: "joining")
+            for index in members.indices { order(index, .assign(assignment(index))) }
+            try await wait(for: .all(.bound), deadline: settings.connectDeadline, doing: "setting up its data plane")
+            connect()
+            try await wait(for: .all(.ready), deadline: settings.connectDeadline, doing: "connecting to its peers")
+        } catch {
+            await shutdown(reason: "the start failed")
+            throw error
+        }
+        guard case .starting = phase else { throw ClusterError.stopped(cluster: settings.name) }
+        phase = .ready
+        logger.info("cluster is ready", metadata: ["workers": "\(members.count)", "epoch": "\(epoch)"])
+    }
+
+    /// Ends everything: waits for calls in flight at most for `drain`, tells workers to finish, and kills those that do
+    /// not. Returns when nothing is left; may be called at any time and more than once.
+    public func shutdown(reason: String, drain: Duration = .zero) async {
+        switch phase {
+        case .stopping, .stopped:
+            _ = await waitToTheEnd(for: .stopped, deadline: .seconds(60))
+            return
+        case .ready where drain > .zero && !calls.isEmpty:
+            _ = await waitToTheEnd(for: .callsDone, deadline: drain)
+        default: break
+        }
+        if case .stopped = phase { return }
+        phase = .stopping
+        failEverything(.stopped(cluster: settings.name))
+        for index in members.indices { order(index, .shutdown(reason: reason)) }
+        if !(await waitToTheEnd(for: .gone, deadline: settings.shutdownDeadline)) {
+            for member in members where member.isRunning { member.process?.terminate() }
+            _ = await waitToTheEnd(for: .gone, deadline: .seconds(1))
+        }
+        for member in members where member.isRunning { member.process?.kill() }
+        if !(await waitToTheEnd(for: .exited, deadline: .seconds(5))) {
+            logger.error("a worker's process could not be ended")
+        }
+        clientContinuation.finish()
+        await server?.close()
+        signals.finish()
+        pump?.cancel()
+        phase = .stopped
+        check()
+    }
+
+    private func listen() throws(ClusterError) {
+        let server: ControlServer
+        do {
+            server = try ControlServer(bind: settings.bind, logger: logger)
+        } catch {
+            throw .endpoint(error.description)
+        }
+        self.server = server
+        let (signals, interval) = (signalStream, Self.tickInterval)
+        // The cluster's own service: it runs from start to shutdown, whatever becomes of the task that started it.
+        pump = Task {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { for await event in server.events { await self.take(event) } }
+                group.addTask { for await signal in signals { await self.take(signal) } }
+                group.addTask {
+                    // Sleeping ends with an error when the cluster is shut down.
+                    while (try? await Task.sleep(for: interval)) != nil { await self.tick() }
+                }
+            }
+        }
+    }
+
+    private func launch() throws(ClusterError) {
+        let terms = CoordinatorSession.Terms(
+            clusterID: settings.name, buildVersion: settings.buildVersion, modelHash: settings.modelHash,
+            heartbeat: settings.heartbeat, silence: settings.silence, joinDeadline: settings.joinDeadline)
+        members = settings.workers.map {
+            Member(spec: $0, session: CoordinatorSession(worker: $0.name, terms: terms, now: now))
+        }
+        for index in members.indices where members[index].spec.isLaunched {
+            let name = members[index].spec.name
+            guard let launcher, let endpoint = server?.endpoint else {
+                throw .launchFailed(worker: name, reason: "the cluster has no launcher")
+            }
+            let order = LaunchOrder(name: name, connect: endpoint, clusterID: settings.name)
+            let signals = signals
+            members[index].process = try launcher.launch(order) { signals.yield(.exited(index: index, $0)) }
+        }
+    }
+
+    private func assignment(_ index: Int) -> Assign {
+        Assign(
+            rank: index, deviceCount: members.count, dtype: settings.dtype, threads: members[index].spec.threads,
+            memoryLimit: members[index].spec.memoryLimit, heartbeat: settings.heartbeat,
+            silence: settings.coordinatorSilence, callDeadline: settings.peerDeadline)
+    }
+
+    /// Orders all workers to connect to each other in a new epoch.
+    func connect() {
+        epoch += 1
+        let endpoints = members.map { $0.session.endpoint ?? "" }
+        for index in members.indices { order(index, .connect(epoch: epoch, endpoints: endpoints)) }
+    }
+}
+
+/// Starts a cluster, gives it to `body`, and shuts it down however that ends.
+public func withCluster<Result: Sendable>(
+    _ settings: ClusterSettings, launcher: (any Launcher)?, logger: Logger,
+    body: @Sendable (Cluster) async throws -> Result
+) async throws -> Result {
+    let cluster = Cluster(settings: settings, launcher: launcher, logger: logger)
+    try await cluster.start()
+    do {
+        let result = try await body(cluster)
+        await cluster.shutdown(reason: "the work is done")
+        return result
+    } catch {
+        await cluster.shutdown(reason: "the work failed")
+        throw error
+    }
+}

@@ -1,0 +1,24 @@
+import CLinux
+import Glibc
+
+/// What a worker says about its machine.
+enum HostFacts {
+    /// Cores that this process may use.
+    static var cpuCount: Int { Int(clinux_cpu_count()) }
+
+    /// Memory of the machine in bytes; 0 where the system does not say.
+    static var memoryByteCount: Int {
+        let (pages, size) = (sysconf(Int32(_SC_PHYS_PAGES)), sysconf(Int32(_SC_PAGESIZE)))
+        return pages > 0 && size > 0 ? pages * size : 0
+    }
+
+    /// This process.
+    static var processID: Int { Int(getpid()) }
+
+    /// Name of the machine.
+    static var name: String {
+        var bytes = [CChar](repeating: 0, count: 256)
+        guard gethostname(&bytes, bytes.count - 1) == 0 else { return "unknown" }
+        return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,19 @@
+public import Protocol
+
+/// What a rank's thread drives: the device's programs, weights and links. Made, used and dropped on that thread.
+public protocol RankEngine: AnyObject {
+    /// Where peers reach this rank.
+    var endpoint: String { get }
+
+    /// Reaches all peers; `endpoints` are by rank, this rank's own among them.
+    func connect(endpoints: [String], epoch: UInt32) throws
+
+    /// Installs a program, replacing one of the same key.
+    func install(_ order: Install, progress: (LoadProgress) -> Void) throws -> Installed
+
+    /// Runs a program.
+    func run(_ order: Run) throws -> RunResult
+
+    /// Frees what a request left; nothing happens for an unknown one.
+    func release(request: UInt64)
+}

@@ -1,0 +1,22 @@
+import Protocol
+
+/// Work for a rank's thread.
+enum RankJob: Sendable {
+    /// Reach the peers of an epoch; `abortCount` is how often calls had been given up when the order came.
+    case connect(epoch: UInt32, endpoints: [String], abortCount: Int)
+    /// Install a program.
+    case install(Install)
+    /// Free what a request left.
+    case release(UInt64)
+    /// Run a program.
+    case run(Run)
+
+    /// What a failure of the job is about.
+    var subject: Failure.Subject {
+        switch self {
+        case .install(let order): .program(order.programKey)
+        case .run(let order): .call(order.call)
+        case .connect, .release: .worker
+        }
+    }
+}

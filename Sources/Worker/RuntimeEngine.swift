@@ -1,0 +1,122 @@
+public import Logging
+import Program
+public import Protocol
+import Runtime
+import Tensor
+public import Transport
+
+/// Runs programs with the runtime's kernels, over ZeroMQ.
+public final class RuntimeEngine: RankEngine {
+    private let assign: Assign
+    private let fabric: ZeroMQFabric
+    private let threads: ThreadPool
+    private let residents = ResidentStore()
+    private var stores: [WeightStore] = []
+    private var executors: [String: Executor] = [:]
+
+    /// Listens for peers; on the rank's thread.
+    ///
+    /// Throws `TransportError` where the data plane cannot listen.
+    public init(assign: Assign, settings: WorkerSettings, abortFlag: AbortFlag) throws {
+        self.assign = assign
+        fabric = try ZeroMQFabric(
+            rank: assign.rank, bind: settings.dataHost, advertise: settings.dataAdvertise, abortFlag: abortFlag)
+        fabric.sendDeadline = assign.callDeadline
+        threads = ThreadPool(threads: assign.threads > 0 ? assign.threads : HostFacts.cpuCount)
+    }
+
+    /// Where peers reach this rank.
+    public var endpoint: String { fabric.endpoint }
+
+    /// Makes the links of an epoch.
+    public func connect(endpoints: [String], epoch: UInt32) throws {
+        let peers = Dictionary(uniqueKeysWithValues: endpoints.enumerated().map { ($0.offset, $0.element) })
+        try fabric.connect(peers: peers, epoch: epoch)
+    }
+
+    /// Loads what the program needs and is not there yet, and prepares it.
+    ///
+    /// Throws ``WorkerError`` for a program of another device and where memory is not enough; what the runtime throws.
+    public func install(_ order: Install, progress: (LoadProgress) -> Void) throws -> Installed {
+        let program = order.program
+        guard program.device == assign.rank else {
+            throw WorkerError.foreignProgram(program: program.name, device: program.device, rank: assign.rank)
+        }
+        executors[order.programKey] = nil
+        let store = store(for: order)
+        let missing = store.missingByteCount(for: [program])
+        if let limit = assign.memoryLimit {
+            let held = stores.reduce(0) { $0 + $1.byteCount } + executors.values.reduce(0) { $0 + $1.memory.arena }
+            let needed = held + missing + program.arenaByteCount
+            guard needed <= limit else {
+                throw WorkerError.memoryLimit(program: program.name, needed: needed, limit: limit)
+            }
+        }
+        var done = 0
+        func report() {
+            progress(LoadProgress(programKey: order.programKey, phase: "weights", bytesDone: done, bytesTotal: missing))
+        }
+        report()
+        // A message for every weight would be thousands; a hundred say as much.
+        let grain = max(1, missing / 100)
+        var told = 0
+        try store.load(for: [program]) { count in
+            done += count
+            if done - told >= grain || done >= missing {
+                told = done
+                report()
+            }
+        }
+        let executor = try Executor(program: program, weights: store, threads: threads)
+        executors[order.programKey] = executor
+        return Installed(
+            programKey: order.programKey, arenaByteCount: executor.memory.arena + executor.memory.scratch,
+            parameterByteCount: store.byteCount)
+    }
+
+    /// Runs a program.
+    ///
+    /// Throws ``WorkerError`` for an unknown program; what the runtime throws.
+    public func run(_ order: Run) throws -> RunResult {
+        guard let executor = executors[order.programKey] else {
+            throw WorkerError.unknownProgram(key: order.programKey)
+        }
+        let clock = ContinuousClock()
+        let (begin, sent) = (clock.now, fabric.sentByteCount)
+        let tag = FrameTag(epoch: fabric.epoch, request: order.request, step: order.step, instruction: 0)
+        let outputs = try executor.run(
+            inputs: order.inputs, residents: residents, request: order.request, tag: tag, fabric: fabric,
+            deadline: assign.callDeadline)
+        let sizes = Dictionary(
+            executor.program.outputs.map { ($0.name, executor.program.buffers[$0.buffer].dims.map(\.size)) },
+            uniquingKeysWith: { first, _ in first })
+        return RunResult(
+            call: order.call,
+            outputs: outputs.map {
+                OutputPart(name: $0.name, box: $0.box, dims: sizes[$0.name] ?? $0.box.dims, tensor: $0.tensor)
+            }, duration: begin.duration(to: clock.now), sentByteCount: fabric.sentByteCount - sent)
+    }
+
+    /// Frees what a request left.
+    public func release(request: UInt64) { residents.release(request: request) }
+
+    /// A store that reads the program's weights from the same places; programs share their weights that way.
+    private func store(for order: Install) -> WeightStore {
+        let names = order.program.parameters.map(\.spec.name)
+        if let store = stores.first(where: { store in names.allSatisfy { store.sources[$0] == order.sources[$0] } }) {
+            return store
+        }
+        let store = WeightStore(sources: order.sources)
+        stores.append(store)
+        return store
+    }
+}
+
+extension WorkerService {
+    /// A worker that runs programs with the runtime's kernels.
+    public convenience init(settings: WorkerSettings, isa: String, logger: Logger) {
+        self.init(settings: settings, isa: isa, logger: logger) { assign, abortFlag in
+            try RuntimeEngine(assign: assign, settings: settings, abortFlag: abortFlag)
+        }
+    }
+}

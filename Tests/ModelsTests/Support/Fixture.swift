@@ -1,0 +1,46 @@
+import Glibc
+
+/// The recorded pipelines in Tests/Fixtures.
+enum Fixture {
+    /// Pipelines with expected values.
+    static let amused = ["amused_tiny256", "amused_tiny512"]
+
+    /// Path of a fixture's folder.
+    static func folder(_ name: String) -> String {
+        let parts = #filePath.split(separator: "/").dropLast(3)
+        return "/" + parts.joined(separator: "/") + "/Fixtures/\(name)"
+    }
+
+    /// Contents of a file.
+    static func bytes(_ path: String) -> [UInt8] {
+        guard let file = fopen(path, "r") else { preconditionFailure("\(path) can be read") }
+        defer { fclose(file) }
+        fseek(file, 0, SEEK_END)
+        var bytes = [UInt8](repeating: 0, count: ftell(file))
+        rewind(file)
+        let count = fread(&bytes, 1, bytes.count, file)
+        precondition(count == bytes.count, "\(path) can be read")
+        return bytes
+    }
+}
+
+/// A repeatable generator for random inputs (SplitMix64).
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
+
+/// A safetensors file made from a JSON header and data.
+func safetensors(_ json: String, dataByteCount: Int) -> [UInt8] {
+    let header = Array(json.utf8)
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> ($0 * 8)) }
+    return length + header + (0..<dataByteCount).map { UInt8(truncatingIfNeeded: $0) }
+}
