@@ -16,7 +16,9 @@ import Testing
         }
     }
 
-    /// A function ends at the first closing brace in its own column. One that is longer on purpose says so in the
+    /// A function ends at the first closing brace in its own column.
+    ///
+    /// One that is longer on purpose says so in the
     /// comment above it: "Long because …".
     @Test func functionsAreShort() {
         for file in SourceFile.swift {

@@ -10,7 +10,9 @@ enum ClusterSession {
     /// How often `up` looks whether the cluster has failed.
     private static let healthInterval = Duration.milliseconds(250)
 
-    /// Starts a cluster, loads its model and serves clients. Returns after a signal; throws when the cluster fails.
+    /// Starts a cluster, loads its model and serves clients.
+    ///
+    /// Returns after a signal; throws when the cluster fails.
     static func up(_ configuration: ClusterConfiguration) async throws {
         let signals = StopSignals()
         let logger = TerminalLog.logger(level: .notice)

@@ -18,7 +18,9 @@ final class Studio: Sendable {
     /// Fingerprint of the model, which all members of the cluster must agree on.
     var modelHash: String { model.model.identity }
 
-    /// Opens the configuration's model; weights are not read. Throws `CheckpointError`, `ModelError`, `TokenizerError`.
+    /// Opens the configuration's model; weights are not read.
+    ///
+    /// Throws `CheckpointError`, `ModelError`, `TokenizerError`.
     init(configuration: ClusterConfiguration, progress: Progress) throws {
         self.configuration = configuration
         self.progress = progress
@@ -30,7 +32,9 @@ final class Studio: Sendable {
             mesh: configuration.mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: ","))
     }
 
-    /// Finds what is wrong with an order before a cluster starts for it. Throws as ``make(_:on:progress:)``.
+    /// Finds what is wrong with an order before a cluster starts for it.
+    ///
+    /// Throws as ``make(_:on:progress:)``.
     func check(_ order: Generate) throws { _ = try GenerationPlan(try Self.request(order), for: model) }
 
     /// Loads what pictures of the model's own size and settings need.
@@ -41,7 +45,9 @@ final class Studio: Sendable {
         progress.finish()
     }
 
-    /// Serves an order. Throws ``GenerationRequestError``, `PNGError` and what the cluster throws.
+    /// Serves an order.
+    ///
+    /// Throws ``GenerationRequestError``, `PNGError` and what the cluster throws.
     func make(
         _ order: Generate, on cluster: Cluster, progress: @escaping @Sendable (JobProgress) async -> Void
     ) async throws -> Pictures {

@@ -18,7 +18,9 @@ final class Progress: Sendable {
 
     init(terminal: Terminal = .shared) { self.terminal = terminal }
 
-    /// A worker has loaded some of its weights. Counts in bytes.
+    /// A worker has loaded some of its weights.
+    ///
+    /// Counts in bytes.
     func loaded(worker: String, bytes: Int, of total: Int) {
         let (block, line) = state.withLock { state -> ([String], String?) in
             let index = state.loading.firstIndex { $0.name == worker } ?? state.loading.count

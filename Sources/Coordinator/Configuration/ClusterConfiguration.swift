@@ -1,7 +1,9 @@
 public import Program
 public import Sharding
 
-/// Everything that `cluster.yaml` says, checked as a whole. Each key is described in docs/cluster-yaml.md.
+/// Everything that `cluster.yaml` says, checked as a whole.
+///
+/// Each key is described in docs/cluster-yaml.md.
 public struct ClusterConfiguration: Sendable, Hashable {
     /// The cluster's name, for logs.
     public var name: String

@@ -1,4 +1,6 @@
-/// A cluster's settings cannot be used. Carries every problem at once, in the order of the file.
+/// A cluster's settings cannot be used.
+///
+/// Carries every problem at once, in the order of the file.
 public struct ConfigurationError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Name of the file, as it was given.
     public let file: String

@@ -40,7 +40,9 @@ final class ConfigurationReader {
     /// Notes problems found elsewhere.
     func note(_ more: [ConfigurationProblem]) { problems += more }
 
-    /// Notes flags that name no setting. Call when everything has been read.
+    /// Notes flags that name no setting.
+    ///
+    /// Call when everything has been read.
     func noteUnusedFlags() {
         for key in flags.keys.sorted() where !knownKeyPaths.contains(key) {
             let nearest = Spelling.nearest(to: key, among: knownKeyPaths)
@@ -85,7 +87,9 @@ final class ConfigurationReader {
         }
     }
 
-    /// A mapping with a fixed set of keys; unknown ones are noted. Nil where the section is absent or not a mapping.
+    /// A mapping with a fixed set of keys; unknown ones are noted.
+    ///
+    /// Nil where the section is absent or not a mapping.
     func section(_ node: Node?, keyPath: String, keys: [String]) -> ConfigurationSection {
         var section = ConfigurationSection(keyPath: keyPath, node: node, values: [:], keyNodes: [:])
         guard let node, let entries = entries(node, keyPath: keyPath) else { return section }

@@ -2,13 +2,17 @@ import Yams
 
 /// Turns the text of a cluster file into YAML nodes, within bounds.
 enum ConfigurationSource {
-    /// Largest file accepted, in bytes. A thousand workers with every key take a tenth of it.
+    /// Largest file accepted, in bytes.
+    ///
+    /// A thousand workers with every key take a tenth of it.
     static let byteCountMax = 1 << 20
     /// Deepest nesting accepted, in flow style and in columns of indentation.
     static let depthMax = 16
     static let indentationMax = 120
 
-    /// The root node; nil for an empty file. What is wrong is returned as problems.
+    /// The root node; nil for an empty file.
+    ///
+    /// What is wrong is returned as problems.
     static func compose(_ text: String) -> (root: Node?, problems: [ConfigurationProblem]) {
         if let problem = outOfBounds(text) { return (nil, [problem]) }
         do {
