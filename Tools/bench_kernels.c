@@ -1,6 +1,6 @@
 // Measures the bf16 product against this core's limits in the same run:
-//   clang -O2 -ffp-contract=off -fno-math-errno -ISources/CKernels/include Sources/CKernels/*.c Tools/bench_kernels.c -lm
-//   ./a.out [level]
+//   clang -O2 -ffp-contract=off -fno-math-errno -ISources/CKernels/include Sources/CKernels/*.c \
+//       Tools/bench_kernels.c -lm && ./a.out [level]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

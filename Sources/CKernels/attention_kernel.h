@@ -24,7 +24,8 @@ TK_INLINE TARGET float element(const void *p, size_t i, bool bf16) {
     return tk_bits_float((int32_t)((uint32_t)((const uint16_t *)p)[i] << 16));
 }
 
-/// Keys as blocks of 16 * VECTORS (the last 16 where that suffices); in a block d; then the keys. Missing keys are zero.
+/// Keys as blocks of 16 * VECTORS (the last 16 where that suffices); in a block d; then the keys. Missing keys are
+/// zero.
 TK_INLINE TARGET void stage_keys(const tk_attention *s, const void *k, float *out, const bool bf16) {
     for (size_t j0 = 0; j0 < s->keys; j0 += 16 * VECTORS) {
         const size_t width = s->keys - j0 <= 16 ? 16 : 16 * VECTORS;

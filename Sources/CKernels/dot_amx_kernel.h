@@ -2,10 +2,11 @@
 // TARGET (function attribute), TILES (declares the tile registers), TILE_ZERO(t), TILE_LOAD(t, address, stride),
 // TILE_STORE(t, address, stride), TILE_DOT(c, a, b).
 //
-// A step of 32 of k does 32 * 32 * 64 = 65536 flops in four tile products (64 cycles) and loads four tiles of 1 KiB. Both
-// operands from the second-level cache would need 64 bytes a cycle, more than it sustains; so a block of 256 of k of the
-// weights' panel (16 KiB) stays in the first level over all rows, while x streams from the second at 32 bytes a cycle,
-// and the tiles of the result (read and written once for each block) at 8. With few rows the limit is memory.
+// A step of 32 of k does 32 * 32 * 64 = 65536 flops in four tile products (64 cycles) and loads four tiles of 1 KiB.
+// Both operands from the second-level cache would need 64 bytes a cycle, more than it sustains; so a block of 256 of
+// k of the weights' panel (16 KiB) stays in the first level over all rows, while x streams from the second at 32
+// bytes a cycle, and the tiles of the result (read and written once for each block) at 8. With few rows the limit is
+// memory.
 #include "dot_kernel.h"
 
 enum { ROWS = 32, COLUMNS = 32, STEP = 32, STRIDE = COLUMNS * 4 };
@@ -38,15 +39,20 @@ TK_INLINE TARGET void run(const tk_tile *t, const bool tall, const bool wide) {
     }
     const char *x = t->x, *w = t->w, *next = t->prefetch;
     const size_t width = wide ? 128 : 64;
+    // Many prefetches at once would stop the loads behind them: they are spread over the step.
+    const size_t lines = t->prefetch_lines / 4, more = t->prefetch_lines % 4;
     for (size_t k = 0; k < t->k; k += STEP, x += ROWS * 64, w += width * 16) {
-        next = tk_prefetch(next, t->prefetch_lines);
+        next = tk_prefetch(next, lines + more);
         TILE_LOAD(6, w, width);
         TILE_LOAD(4, x, 64);
         TILE_DOT(0, 4, 6);
+        next = tk_prefetch(next, lines);
         if (wide) TILE_LOAD(7, w + 64, width);
         if (wide) TILE_DOT(1, 4, 7);
+        next = tk_prefetch(next, lines);
         if (tall) TILE_LOAD(5, x + 16 * 64, 64);
         if (tall) TILE_DOT(2, 5, 6);
+        next = tk_prefetch(next, lines);
         if (tall && wide) TILE_DOT(3, 5, 7);
     }
     // A merge's operand may lie where the sum goes.

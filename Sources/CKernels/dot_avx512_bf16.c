@@ -1,9 +1,9 @@
 // AVX512_BF16 micro kernel: vdpbf16ps on 12 rows x 32 columns; x and weights stay bf16.
 //
-// A pair of k does 12 * 32 * 4 = 1536 flops in 24 instructions (12 cycles where two issue in a cycle) and reads 128 bytes
-// of weights and 48 bytes of x. A panel of weights (64 bytes for each of k) stays in the second-level cache over all
-// rows, 11 bytes a cycle; staged x comes through it at 4 bytes a cycle. So the limit is the vdpbf16ps rate; with few
-// rows it is memory: two bytes of weights for 2 * rows flops.
+// A pair of k does 12 * 32 * 4 = 1536 flops in 24 instructions (12 cycles where two issue in a cycle) and reads 128
+// bytes of weights and 48 bytes of x. A panel of weights (64 bytes for each of k) stays in the second-level cache
+// over all rows, 11 bytes a cycle; staged x comes through it at 4 bytes a cycle. So the limit is the vdpbf16ps rate;
+// with few rows it is memory: two bytes of weights for 2 * rows flops.
 #if defined(__x86_64__)
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #define STEP 32

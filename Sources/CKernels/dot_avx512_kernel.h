@@ -19,10 +19,16 @@ TK_INLINE TARGET void run(const tk_tile *t, const int rows, const int vectors) {
     }
     const char *x = t->x, *w = t->w, *next = t->prefetch;
     size_t k = t->k;
+    // Many prefetches at once would stop the loads behind them: they are spread over the step.
+    const size_t lines = t->prefetch_lines / (STEP / 8), more = t->prefetch_lines % (STEP / 8);
     for (; k >= STEP; k -= STEP, x += ROWS * 64) {
-        next = tk_prefetch(next, t->prefetch_lines);
-#pragma clang loop unroll_count(4)
-        for (size_t p = 0; p < STEP / 2; p++, w += vectors * 64) pair(acc, x, w, rows, vectors, p);
+        next = tk_prefetch(next, more);
+#pragma clang loop unroll(disable)
+        for (size_t p = 0; p < STEP / 2; p += 4) {
+            next = tk_prefetch(next, lines);
+#pragma clang loop unroll(full)
+            for (size_t i = 0; i < 4; i++, w += vectors * 64) pair(acc, x, w, rows, vectors, p + i);
+        }
     }
 #pragma clang loop unroll(disable)
     for (size_t p = 0; p < (k + 1) / 2; p++, w += vectors * 64) pair(acc, x, w, rows, vectors, p);

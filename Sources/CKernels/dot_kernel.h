@@ -10,8 +10,8 @@
 
 /// One call of a micro kernel: a part of one leaf for one tile of the result.
 ///
-/// tile = init + sum over the part; then for each merge in order tile = merge + tile; then it is stored. Tiles in memory
-/// are row-major f32 with the kernel's full column count between rows.
+/// tile = init + sum over the part; then for each merge in order tile = merge + tile; then it is stored. Tiles in
+/// memory are row-major f32 with the kernel's full column count between rows.
 typedef struct {
     const char *x;             // staged rows: per step, `rows` of the kernel times 64 bytes
     const char *w;             // packed columns: per pair of k, the panel's columns times two bf16
@@ -81,6 +81,7 @@ TK_INLINE void tk_emit_rows(const float *tile, size_t stride, size_t rows, size_
 
 /// Prefetches a step's share of what comes next into the second-level cache.
 TK_INLINE const char *tk_prefetch(const char *p, size_t lines) {
+#pragma clang loop unroll(disable)
     for (size_t i = 0; i < lines; i++) __builtin_prefetch(p + i * 64, 0, 2);
     return p + lines * 64;
 }

@@ -1,5 +1,5 @@
-// Combination of partial sums in the reduction tree. Memory-bound: each node is read once, a block of elements at a time, so
-// that pending sums stay in the first-level cache.
+// Combination of partial sums in the reduction tree. Memory-bound: each node is read once, a block of elements at a
+// time, so that pending sums stay in the first-level cache.
 #include "dot_kernel.h"
 
 enum { BLOCK = 64, DEPTH_MAX = 66 };

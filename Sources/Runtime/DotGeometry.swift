@@ -1,4 +1,5 @@
 import Program
+import Tensor
 
 /// How a device's part of a contraction is cut: into tree nodes, and those into leaves.
 struct DotGeometry: Hashable {

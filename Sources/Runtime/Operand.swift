@@ -97,22 +97,18 @@ struct OperationContext {
     let pool: ThreadPool
     let scratch: Scratch
     let isa: tk_isa
-    /// The packed form of a weight operand: nil where the operand is no parameter.
-    let packed: (_ operand: Int, _ use: WeightLayout) -> UnsafeMutableRawPointer?
+    /// The packed form of a product's second operand; nil where that is no parameter.
+    let packed: UnsafeMutableRawPointer?
 
-    /// Runs `body` over `0..<count` in blocks of `grain`.
+    /// Runs `body` over `0..<count` in blocks of `grain`: the range and the thread.
     ///
     /// A block is a matter of speed alone: kernels compute every row by itself.
-    func blocks(
-        _ count: Int, grain: Int
-    ) -> (_ body: (_ range: Range<Int>, _ thread: Int) -> Void) -> Void {
+    static func blocks(
+        _ pool: ThreadPool, _ count: Int, grain: Int, _ body: (_ range: Range<Int>, _ thread: Int) -> Void
+    ) {
         let grain = max(1, grain)
-        let blockCount = (count + grain - 1) / grain
-        let pool = pool
-        return { body in
-            pool.parallelFor(blockCount) { index, thread in
-                body((index * grain)..<min(count, (index + 1) * grain), thread)
-            }
+        pool.parallelFor((count + grain - 1) / grain) { index, thread in
+            body((index * grain)..<min(count, (index + 1) * grain), thread)
         }
     }
 

@@ -1,7 +1,7 @@
 import Glibc
 
-/// A value behind a mutex, with a condition to wait for its changes.
 // Sendable because the value is only touched with the mutex held.
+/// A value behind a mutex, with a condition to wait for its changes.
 package final class ConditionLock<Value>: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>

@@ -15,7 +15,9 @@ package final class NamedThread: Sendable {
 
     private let handle: Mutex<pthread_t?>
 
-    /// Starts a thread. At most 15 bytes of the name are shown by the system.
+    /// Starts a thread.
+    ///
+    /// At most 15 bytes of the name are shown by the system.
     package init(name: String, body: @escaping @Sendable () -> Void) throws(TransportError) {
         let start = Unmanaged.passRetained(Start(name: name, body: body))
         var thread = pthread_t()
@@ -42,7 +44,9 @@ package final class NamedThread: Sendable {
         }
     }
 
-    /// Waits until the thread has ended. Later calls return at once.
+    /// Waits until the thread has ended.
+    ///
+    /// Later calls return at once.
     package func join() {
         let thread = handle.withLock { handle -> pthread_t? in
             defer { handle = nil }

@@ -1,8 +1,8 @@
 #pragma once
 #include <stdbool.h>
 
-/// The instruction-set levels that kernels are written for, ascending. A kernel that has no variant for a level uses the
-/// next lower one. Results are reproducible bit for bit at one level, not between levels.
+/// The instruction-set levels that kernels are written for, ascending. A kernel that has no variant for a level uses
+/// the next lower one. Results are reproducible bit for bit at one level, not between levels.
 typedef enum {
     TK_PORTABLE = 0,
     TK_AVX2 = 1,         // AVX2 and FMA
@@ -12,8 +12,8 @@ typedef enum {
     TK_AMX_EMULATED = 5, // the AMX kernel on tile instructions written in C; for tests, never detected
 } tk_isa;
 
-/// The highest level of this machine (processor and operating system), cached. The environment variable TESSERA_ISA with
-/// the name of a lower level lowers it; other values change nothing.
+/// The highest level of this machine (processor and operating system), cached. The environment variable TESSERA_ISA
+/// with the name of a lower level lowers it; other values change nothing.
 tk_isa tk_best_isa(void);
 
 /// portable, avx2, avx512, avx512-bf16, amx or amx-emulated.

@@ -39,7 +39,9 @@ public final class ControlClient: Sendable {
         self.id = id
     }
 
-    /// What happens, for one reader. It ends when the client is closed.
+    /// What happens, for one reader.
+    ///
+    /// It ends when the client is closed.
     public var events: AsyncStream<ControlEvent> { link.events }
 
     /// Queues a message for the server; false where the client is closing, the message is longer than
@@ -47,7 +49,9 @@ public final class ControlClient: Sendable {
     @discardableResult
     public func send(_ bytes: [UInt8]) -> Bool { link.outbox.add(bytes, to: .server) }
 
-    /// Sends what is queued, within two seconds, and ends. From asynchronous code the other form is called.
+    /// Sends what is queued, within two seconds, and ends.
+    ///
+    /// From asynchronous code the other form is called.
     public func close() { link.close() }
 
     /// Sends what is queued, within two seconds, and ends.

@@ -39,6 +39,7 @@ struct ControlLoop: ~Copyable {
 
     /// Runs until the outbox closes or the socket fails.
     mutating func run() {
+        defer { socket.stopMonitor() }
         do {
             try loop()
         } catch {

@@ -9,7 +9,9 @@ public final class ControlServer: Sendable {
     public let endpoint: String
     private let link: LinkThread
 
-    /// Listens at `tcp://host:port`; port 0 takes any. Returns when peers can connect.
+    /// Listens at `tcp://host:port`; port 0 takes any.
+    ///
+    /// Returns when peers can connect.
     public init(bind: String, logger: Logger) throws(TransportError) {
         let address = try TCPAddress(parsing: bind)
         link = try LinkThread(name: "control-server") {
@@ -31,7 +33,9 @@ public final class ControlServer: Sendable {
         endpoint = link.endpoint
     }
 
-    /// What happens, for one reader. It ends when the server is closed.
+    /// What happens, for one reader.
+    ///
+    /// It ends when the server is closed.
     public var events: AsyncStream<ControlEvent> { link.events }
 
     /// Queues a message; false where the server is closing, the message is longer than
@@ -39,7 +43,9 @@ public final class ControlServer: Sendable {
     @discardableResult
     public func send(_ bytes: [UInt8], to peer: PeerID) -> Bool { link.outbox.add(bytes, to: peer) }
 
-    /// Sends what is queued, within two seconds, and ends. From asynchronous code the other form is called.
+    /// Sends what is queued, within two seconds, and ends.
+    ///
+    /// From asynchronous code the other form is called.
     public func close() { link.close() }
 
     /// Sends what is queued, within two seconds, and ends.

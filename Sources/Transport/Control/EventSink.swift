@@ -1,4 +1,6 @@
-/// The thread's end of an event stream. What the reader has no room for waits here, and the link stops taking messages.
+/// The thread's end of an event stream.
+///
+/// What the reader has no room for waits here, and the link stops taking messages.
 struct EventSink: ~Copyable {
     private let continuation: AsyncStream<ControlEvent>.Continuation
     private var waiting = FIFO<ControlEvent>()

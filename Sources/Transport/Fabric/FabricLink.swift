@@ -45,7 +45,7 @@ final class FabricLink {
         peer: Int, token: UInt64, context: Context, listeningOn host: String?, connectingTo endpoint: String?
     ) throws(TransportError) {
         let socket = try Socket(.pair, in: context)
-        let monitor = try SocketMonitor(of: socket, in: context)
+        let monitor = try SocketMonitor(of: socket, in: context, reportsHandshakes: false)
         try socket.set(ZMQ_SNDHWM, FabricLimits.highWaterMark)
         try socket.set(ZMQ_RCVHWM, FabricLimits.highWaterMark)
         try socket.setFrameByteCountMax(FrameHeader.chunkByteCountMax)
@@ -72,14 +72,19 @@ final class FabricLink {
         self.monitor = monitor
     }
 
-    deinit { headerBytes.deallocate() }
+    deinit {
+        socket.stopMonitor()
+        headerBytes.deallocate()
+    }
 
     /// How long a connection may take to introduce itself.
     private static let handshakeMilliseconds: Int32 = 3000
     /// Idle time before, and pause between, the kernel's probes of a silent connection.
     private static let keepAliveSeconds: Int32 = 5
 
-    /// Gives a frame to the socket; false where there is no room now. Repeat with the same arguments until true.
+    /// Gives a frame to the socket; false where there is no room now.
+    ///
+    /// Repeat with the same arguments until true.
     func send(_ header: FrameHeader, payload: UnsafeRawBufferPointer) throws(TransportError) -> Bool {
         if !isHeaderOut {
             var header = header

@@ -24,6 +24,14 @@ public struct FaultInjector: Sendable {
         public let index: Int
         /// Bytes of payload.
         public let byteCount: Int
+
+        /// Describes a frame.
+        public init(sender: Int, receiver: Int, index: Int, byteCount: Int) {
+            self.sender = sender
+            self.receiver = receiver
+            self.index = index
+            self.byteCount = byteCount
+        }
     }
 
     /// The fault of a frame; nil where it arrives unharmed.

@@ -28,7 +28,9 @@ struct FrameJudge {
         self.sequence = sequence
     }
 
-    /// Looks at a frame. Throws where it is none, one is missing before it, or it is not the one expected.
+    /// Looks at a frame.
+    ///
+    /// Throws where it is none, one is missing before it, or it is not the one expected.
     mutating func judge(
         header bytes: UnsafeRawBufferPointer, payloadByteCount: Int, expecting wanted: Expectation
     ) throws(TransportError) -> Verdict {

@@ -44,7 +44,9 @@ final class LocalChannel: Sendable {
     /// Ends the link; what was sent can still be received.
     func close() { state.update { $0.isClosed = true } }
 
-    /// Adds a frame, or waits for room. A frame that is larger than the whole bound goes into an empty queue.
+    /// Adds a frame, or waits for room.
+    ///
+    /// A frame that is larger than the whole bound goes into an empty queue.
     func send(_ header: FrameHeader, payload: UnsafeRawBufferPointer, milliseconds: Int) -> SendOutcome {
         state.wait(milliseconds: milliseconds) { state -> SendOutcome? in
             if state.isClosed { return .gone }
@@ -53,7 +55,9 @@ final class LocalChannel: Sendable {
         } ?? .full
     }
 
-    private func append(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer, to state: inout State) -> SendOutcome {
+    private func append(
+        _ header: FrameHeader, _ payload: UnsafeRawBufferPointer, to state: inout State
+    ) -> SendOutcome {
         var header = header
         header.sequence = state.sequence
         let fault = faults?.fault(

@@ -66,7 +66,9 @@ public final class LocalFabric: AbortableFabric, Sendable {
         for channel in outgoing + incoming { channel?.close() }
     }
 
-    /// Sends a message; the bytes may be reused when it returns. Throws ``TransportError``.
+    /// Sends a message; the bytes may be reused when it returns.
+    ///
+    /// Throws ``TransportError``.
     public func send(to peer: Int, tag: FrameTag, bytes: UnsafeRawBufferPointer) throws(TransportError) {
         let channel = try channel(outgoing, peer)
         guard bytes.count <= FrameHeader.messageByteCountMax else {
@@ -96,7 +98,9 @@ public final class LocalFabric: AbortableFabric, Sendable {
         state.withLock { $0.sentByteCount += bytes.count }
     }
 
-    /// Waits for the next message from a peer. Throws ``TransportError``.
+    /// Waits for the next message from a peer.
+    ///
+    /// Throws ``TransportError``.
     public func receive(
         from peer: Int, tag: FrameTag, into bytes: UnsafeMutableRawBufferPointer, deadline duration: Duration
     ) throws(TransportError) {

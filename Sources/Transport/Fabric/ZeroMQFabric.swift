@@ -61,10 +61,14 @@ public final class ZeroMQFabric: AbortableFabric {
         self.links = links
     }
 
-    /// Ends all links; peers see this rank as gone. Messages that have not left yet are lost.
+    /// Ends all links; peers see this rank as gone.
+    ///
+    /// Messages that have not left yet are lost.
     public func close() { links = [] }
 
-    /// Sends a message; the bytes may be reused when it returns. Throws ``TransportError``.
+    /// Sends a message; the bytes may be reused when it returns.
+    ///
+    /// Throws ``TransportError``.
     public func send(to peer: Int, tag: FrameTag, bytes: UnsafeRawBufferPointer) throws(TransportError) {
         let link = try link(peer)
         guard bytes.count <= FrameHeader.messageByteCountMax else {
@@ -89,7 +93,9 @@ public final class ZeroMQFabric: AbortableFabric {
         sentByteCount += bytes.count
     }
 
-    /// Waits for the next message from a peer. Throws ``TransportError``.
+    /// Waits for the next message from a peer.
+    ///
+    /// Throws ``TransportError``.
     public func receive(
         from peer: Int, tag: FrameTag, into bytes: UnsafeMutableRawBufferPointer, deadline duration: Duration
     ) throws(TransportError) {

@@ -1,17 +1,19 @@
 import CZeroMQ
 
+// Sendable because libzmq contexts may be used from any thread and the pointer never changes.
 /// A libzmq context: the threads that do the socket I/O.
 ///
 /// It ends when its last socket has been closed and the last reference is gone; ending waits at most for the sockets'
 /// linger period. Make it after any fork.
-// Sendable because libzmq contexts may be used from any thread and the pointer never changes.
 public final class Context: @unchecked Sendable {
     /// The oldest version without known holes in what is used here.
     package static let requiredVersion = (major: 4, minor: 3, patch: 4)
 
     let pointer: UnsafeMutableRawPointer
 
-    /// Starts a context with one I/O thread. Throws where the installed library is too old.
+    /// Starts a context with one I/O thread.
+    ///
+    /// Throws where the installed library is too old.
     public init() throws(TransportError) {
         let found = Self.version
         guard found >= Self.requiredVersion else {

@@ -1,7 +1,9 @@
 import CZeroMQ
 import Glibc
 
-/// A ZeroMQ socket. It lives and dies on the thread that makes it.
+/// A ZeroMQ socket.
+///
+/// It lives and dies on the thread that makes it.
 struct Socket: ~Copyable {
     /// The patterns that are used here.
     enum Kind {
@@ -43,7 +45,14 @@ struct Socket: ~Copyable {
         owner = pthread_self()
     }
 
-    deinit { zmq_close(pointer) }
+    deinit {
+        stopMonitor()
+        zmq_close(pointer)
+    }
+
+    /// Ends the reports to a ``SocketMonitor``, which may be closed only afterwards: the I/O thread reports by a blocking
+    /// send, and without a reader it would stand still.
+    borrowing func stopMonitor() { zmq_socket_monitor(pointer, nil, 0) }
 
     /// Sets an integer option; those about connections hold for later binds and connects.
     func set(_ option: Int32, _ value: Int32) throws(TransportError) {

@@ -1,7 +1,9 @@
 import CZeroMQ
 import Synchronization
 
-/// Tells what happens to a socket's connections. Lives on the socket's thread.
+/// Tells what happens to a socket's connections.
+///
+/// Lives on the socket's thread.
 struct SocketMonitor: ~Copyable {
     /// What is reported; connections are named by their descriptor.
     enum Event {
@@ -15,12 +17,15 @@ struct SocketMonitor: ~Copyable {
     private let message = Message()
 
     /// Watches a socket; to be made before the socket binds or connects.
-    init(of watched: borrowing Socket, in context: Context) throws(TransportError) {
+    init(
+        of watched: borrowing Socket, in context: Context, reportsHandshakes: Bool = true
+    ) throws(TransportError) {
         let index = Self.count.add(1, ordering: .relaxed).newValue
         let endpoint = "inproc://monitor-\(index)"
-        let events =
-            ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
-            | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+        let handshakes =
+            ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+            | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+        let events = ZMQ_EVENT_DISCONNECTED | (reportsHandshakes ? handshakes : 0)
         guard zmq_socket_monitor(watched.pointer, endpoint, Int32(events)) == 0 else {
             throw .lastFailure("watching a socket", at: endpoint)
         }

@@ -5,7 +5,9 @@ package struct TCPAddress: Sendable, Hashable {
     /// Port; 0 lets the system choose.
     package var port: UInt16
 
-    /// Reads `tcp://host:port`. Where `defaultPort` is given, scheme and port may be missing.
+    /// Reads `tcp://host:port`.
+    ///
+    /// Where `defaultPort` is given, scheme and port may be missing.
     package init(parsing text: String, defaultPort: UInt16? = nil) throws(TransportError) {
         func invalid(_ reason: String) -> TransportError { .invalidEndpoint(endpoint: text, reason: reason) }
         guard text.utf8.count <= 255 else { throw invalid("it is longer than 255 bytes") }

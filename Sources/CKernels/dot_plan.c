@@ -1,0 +1,80 @@
+// How a product is cut: the numbers that packing, scratch and product agree on.
+#include "dot_plan.h"
+
+const tk_dot_kernel *tk_dot_kernel_of(tk_isa isa) {
+    switch (isa) {
+#if defined(__x86_64__)
+        case TK_AVX2: return &tk_dot_avx2;
+        case TK_AVX512: return &tk_dot_avx512;
+        case TK_AVX512_BF16: return &tk_dot_avx512_bf16;
+        case TK_AMX: return &tk_dot_amx;
+#endif
+        case TK_AMX_EMULATED: return &tk_dot_amx_emulated;
+        default: return &tk_dot_portable;
+    }
+}
+
+cut tk_dot_cut(const tk_dot_kernel *kernel, size_t k, size_t segment) {
+    cut c = {.k = k, .segment = segment && segment < k ? segment : (k ? k : 1), .step = kernel->widen ? 16 : 32};
+    c.leaves = divide_up(k, c.segment);
+    c.leaf_steps = divide_up(c.segment, c.step);
+    c.leaf_pairs = packed_pairs(kernel, c.segment);
+    if (c.leaves) {
+        const size_t last = k - (c.leaves - 1) * c.segment;
+        c.total_steps = (c.leaves - 1) * c.leaf_steps + divide_up(last, c.step);
+        c.total_pairs = (c.leaves - 1) * c.leaf_pairs + packed_pairs(kernel, last);
+    }
+    return c;
+}
+
+plan tk_dot_plan(const tk_dot_kernel *kernel, size_t m, size_t k, size_t segment) {
+    enum { STAGED_BYTES_MAX = 8 << 20 };
+    plan p = {.cut = tk_dot_cut(kernel, k, segment), .group = 1, .parts = 1};
+    const cut *c = &p.cut;
+    const size_t row_bytes = c->total_steps * 64 + 64;
+    const size_t fitting = STAGED_BYTES_MAX / row_bytes / kernel->rows * kernel->rows;
+    p.block_m = at_most(kernel->block_m, fitting > kernel->rows * 4 ? fitting : kernel->rows * 4);
+    // With one row of tiles nothing would be gained from a panel that stays in cache.
+    const size_t block_steps = m <= kernel->rows ? c->total_steps + 1 : kernel->block_k / c->step;
+    while (p.group < c->leaves && p.group * 2 * c->leaf_steps <= block_steps) p.group *= 2;
+    p.part_steps = p.group * c->leaf_steps;
+    if (c->leaf_steps > block_steps) {
+        p.part_steps = block_steps;
+        p.parts = divide_up(c->leaf_steps, block_steps);
+    }
+    p.blocks = divide_up(c->leaves, p.group) * p.parts;
+    p.tile_floats = kernel->rows * kernel->columns;
+    p.slots = p.blocks > 1 ? bit_length(divide_up(c->leaves, p.group) - 1) + (p.parts > 1) : 0;
+    return p;
+}
+
+block tk_dot_block(const tk_dot_kernel *kernel, const plan *p, size_t index) {
+    const cut *c = &p->cut;
+    block b = {.leaf0 = index / p->parts * p->group, .length_max = c->segment, .ends = true};
+    b.leaf1 = at_most(c->leaves, b.leaf0 + p->group);
+    b.first_step = b.leaf0 * c->leaf_steps + index % p->parts * p->part_steps;
+    b.part = index % p->parts * p->part_steps * c->step;
+    b.first_pair = b.leaf0 * c->leaf_pairs + b.part / 2;
+    if (p->parts > 1) {
+        const size_t length = leaf_length(c, b.leaf0);
+        if (b.part >= length) return b;
+        b.length_max = at_most(p->part_steps * c->step, length - b.part);
+        b.ends = b.part + b.length_max == length;
+        b.steps = divide_up(b.length_max, c->step);
+        b.pairs = packed_pairs(kernel, b.length_max);
+    } else {
+        b.steps = (b.leaf1 == c->leaves ? c->total_steps : b.leaf1 * c->leaf_steps) - b.first_step;
+        b.pairs = (b.leaf1 == c->leaves ? c->total_pairs : b.leaf1 * c->leaf_pairs) - b.first_pair;
+    }
+    return b;
+}
+
+size_t tk_dot_column_block(tk_isa isa) { return tk_dot_kernel_of(isa)->columns; }
+
+size_t tk_dot_scratch_bytes(tk_isa isa, size_t m, size_t n, size_t k, size_t segment) {
+    const tk_dot_kernel *kernel = tk_dot_kernel_of(isa);
+    const plan p = tk_dot_plan(kernel, m, k, segment);
+    const size_t rows = at_most(m, p.block_m), panels = divide_up(at_most(n, kernel->block_n), kernel->columns);
+    const size_t tiles = local_tiles(&p) + p.slots * panels * divide_up(rows, kernel->rows);
+    return staged_bytes(kernel, &p, rows) + tiles * p.tile_floats * sizeof(float);
+}

@@ -1,0 +1,184 @@
+import CKernels
+import Program
+import Tensor
+
+/// Combines all devices' partial results of an exchange into its destination.
+final class ExchangeReducer {
+    private let table: BufferTable
+    private let source: Int
+    private let destination: Int
+    /// Elements of the destination.
+    private let count: Int
+    private let outType: tk_dtype
+    private let kind: Kind
+    private let own: Own?
+    private let pool: ThreadPool
+    private let scratch: Scratch
+
+    private enum Kind {
+        case sum(TreeArguments)
+        case max([UnsafeMutableRawPointer])
+        case argMax([UnsafeMutableRawPointer])
+    }
+
+    /// This device's contribution: in the source buffer, or packed into scratch where its box is not contiguous there.
+    private struct Own {
+        let parts: [BoxCopy]
+        let nodeStride: Int
+        let isDirect: Bool
+    }
+
+    init(
+        reduction: Exchange.Reduction, exchange: Exchange, program: LocalProgram, table: BufferTable,
+        arrivals: [Int: UnsafeMutableRawPointer], pool: ThreadPool, scratch: Scratch
+    ) {
+        let from = program.buffers[exchange.source]
+        let to = program.buffers[exchange.destination]
+        precondition(from.dtype == .f32, "partial results are f32")
+        precondition(to.dtype == .f32 || to.dtype == .bf16, "a reduction gives f32 or bf16")
+        self.table = table
+        self.pool = pool
+        self.scratch = scratch
+        source = exchange.source
+        destination = exchange.destination
+        count = to.box.elementCount
+        outType = to.dtype == .bf16 ? TK_BF16 : TK_F32
+        let isSum: Bool
+        if case .sum = reduction { isSum = true } else { isSum = false }
+        let partials = isSum ? from.nodes?.count ?? 1 : 1
+        own = exchange.copies.first.flatMap { copy in
+            guard partials > 0, !copy.from.isEmpty else { return nil }
+            let parts = ExchangeRunner.nodeCopies(of: copy.from, partials: partials, in: from)
+            let isDirect = parts[0].isContiguous
+            if !isDirect { scratch.reserve(shared: parts.count * copy.from.elementCount * 4) }
+            return Own(
+                parts: parts, nodeStride: (isDirect ? from.box.elementCount : copy.from.elementCount) * 4,
+                isDirect: isDirect)
+        }
+        switch reduction {
+        case .sum(let contributors, let leafCount):
+            kind = .sum(
+                TreeArguments(
+                    contributors: contributors, leafCount: leafCount, device: program.device, elements: count,
+                    arrivals: arrivals, threadCount: pool.threadCount))
+        case .max:
+            precondition(to.dtype == .f32, "a maximum is f32")
+            kind = .max(exchange.receives.compactMap { arrivals[$0.peer] })
+        case .argMax:
+            precondition(to.dtype == .f32 && count % 3 == 0, "arg-max triples are f32")
+            kind = .argMax(exchange.receives.compactMap { arrivals[$0.peer] })
+        }
+    }
+
+    func run() {
+        guard count > 0 else { return }
+        let base = ownBase()
+        let out = table[destination]
+        switch kind {
+        case .sum(let tree): sum(tree, own: base, out: out)
+        case .max(let arrivals): fold(arrivals, own: base, out: out) { tk_max_combine($0, $1, count) }
+        case .argMax(let arrivals):
+            fold(arrivals, own: base, out: out) { tk_argmax_combine($0, $1, count / 3) }
+        }
+    }
+
+    private func ownBase() -> UnsafeRawPointer? {
+        guard let own else { return nil }
+        let base = table[source]
+        if own.isDirect { return UnsafeRawPointer(base + own.parts[0].sourceOffset) }
+        for part in own.parts { part.run(from: base, to: scratch.shared) }
+        return UnsafeRawPointer(scratch.shared)
+    }
+
+    private func sum(_ tree: TreeArguments, own base: UnsafeRawPointer?, out: UnsafeMutableRawPointer) {
+        let stride = own?.nodeStride ?? 0
+        let grain = 4096
+        let size = outType == TK_BF16 ? 2 : 4
+        let (count, outType) = (count, outType)
+        pool.parallelFor((count + grain - 1) / grain) { chunk, thread in
+            let first = chunk * grain
+            let nodes = tree.nodes(thread: thread, own: base, ownStride: stride, elementOffset: first)
+            tk_tree_combine(
+                nodes, tree.levels, tree.firsts, tree.count, tree.leafCount, min(grain, count - first),
+                out + first * size, outType)
+        }
+    }
+
+    private func fold(
+        _ arrivals: [UnsafeMutableRawPointer], own: UnsafeRawPointer?, out: UnsafeMutableRawPointer,
+        _ combine: (UnsafeMutablePointer<Float>, UnsafePointer<Float>) -> Void
+    ) {
+        var rest = arrivals[...]
+        if let start = own ?? rest.popFirst().map({ UnsafeRawPointer($0) }) {
+            out.copyMemory(from: start, byteCount: count * 4)
+        }
+        for arrival in rest {
+            combine(out.assumingMemoryBound(to: Float.self), arrival.assumingMemoryBound(to: Float.self))
+        }
+    }
+}
+
+/// The arrays that describe tree nodes to the combining kernel.
+final class TreeArguments {
+    /// Tree nodes of all contributors.
+    let count: Int
+    let leafCount: Int
+    let levels: UnsafeMutablePointer<UInt8>
+    let firsts: UnsafeMutablePointer<Int>
+    private let pointers: UnsafeMutablePointer<UnsafePointer<Float>?>
+    private let pointerCapacity: Int
+    private let places: [Place]
+
+    private enum Place {
+        case own(node: Int)
+        case arrival(UnsafeMutableRawPointer)
+    }
+
+    init(
+        contributors: [Exchange.Contributor], leafCount: Int, device: Int, elements: Int,
+        arrivals: [Int: UnsafeMutableRawPointer], threadCount: Int
+    ) {
+        self.leafCount = leafCount
+        let nodes = contributors.flatMap(\.nodes)
+        count = nodes.count
+        levels = .allocate(capacity: max(1, nodes.count))
+        firsts = .allocate(capacity: max(1, nodes.count))
+        pointerCapacity = max(1, nodes.count)
+        pointers = .allocate(capacity: pointerCapacity * threadCount)
+        pointers.initialize(repeating: nil, count: pointerCapacity * threadCount)
+        for (index, node) in nodes.enumerated() {
+            levels[index] = UInt8(node.level)
+            firsts[index] = node.first
+        }
+        places = contributors.flatMap { contributor in
+            contributor.nodes.indices.map { node in
+                if contributor.device == device { return .own(node: node) }
+                if let base = arrivals[contributor.device] { return .arrival(base + node * elements * 4) }
+                precondition(elements == 0, "every contributor to a sum sends its part")
+                return .own(node: 0)
+            }
+        }
+    }
+
+    deinit {
+        levels.deallocate()
+        firsts.deallocate()
+        pointers.deallocate()
+    }
+
+    /// Addresses of all nodes' elements from `elementOffset` on; the array belongs to the thread.
+    func nodes(
+        thread: Int, own: UnsafeRawPointer?, ownStride: Int, elementOffset: Int
+    ) -> UnsafeMutablePointer<UnsafePointer<Float>?> {
+        let array = pointers + thread * pointerCapacity
+        for (index, place) in places.enumerated() {
+            let base: UnsafeRawPointer?
+            switch place {
+            case .own(let node): base = own.map { $0 + node * ownStride }
+            case .arrival(let pointer): base = UnsafeRawPointer(pointer)
+            }
+            array[index] = base.map { ($0 + elementOffset * 4).assumingMemoryBound(to: Float.self) }
+        }
+        return array
+    }
+}

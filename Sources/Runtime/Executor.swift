@@ -1,0 +1,191 @@
+import CKernels
+public import Program
+public import Tensor
+
+/// Runs one device's local program: prepared once, then called as often as wanted.
+///
+/// Everything that follows from boxes and attributes is worked out by the initialiser; a call copies its inputs in,
+/// runs the prepared kernels and exchanges in order, and copies its primary outputs out. Used from one thread.
+public final class Executor {
+    /// A primary output: the part of the whole tensor that this device holds.
+    public typealias Output = (name: String, box: Box, tensor: HostTensor)
+
+    /// Bytes that an executor and what it uses hold.
+    public struct Memory: Sendable, Hashable {
+        /// The arena of buffers and staging areas.
+        public let arena: Int
+        /// What kernels use besides.
+        public let scratch: Int
+        /// All of the weight store, which other executors share.
+        public let weights: Int
+    }
+
+    /// The program.
+    public let program: LocalProgram
+    private let weights: WeightStore
+    private let arena: AlignedMemory
+    private let scratch: Scratch
+    private let table: BufferTable
+    private let steps: [Step]
+    private let inputs: [InputCopy]
+
+    private enum Step {
+        case kernel(Kernel)
+        case start(ExchangeRunner)
+        case finish(ExchangeRunner)
+    }
+
+    private struct InputCopy {
+        let name: String
+        let buffer: Int
+        let dtype: DType
+        let dims: [Int]
+        let copy: BoxCopy
+    }
+
+    /// Prepares a program; weights that the store does not hold yet are loaded.
+    ///
+    /// - Throws: ``ExecutionError`` where the program contradicts itself or memory is short, ``WeightError`` where a
+    ///   weight cannot be read.
+    public init(program: LocalProgram, weights: WeightStore, threads: ThreadPool) throws {
+        try ProgramCheck(program: program).run()
+        try weights.load(for: [program])
+        func outOfMemory(_ byteCount: Int) -> ExecutionError {
+            ExecutionError(
+                .outOfMemory, program: program.name,
+                reason: "no memory for \(byteCount) bytes of activations; use more workers or a smaller batch")
+        }
+        guard let arena = AlignedMemory(byteCount: program.arenaByteCount) else {
+            throw outOfMemory(program.arenaByteCount)
+        }
+        self.program = program
+        self.weights = weights
+        self.arena = arena
+        scratch = Scratch(threadCount: threads.threadCount)
+        table = BufferTable(bases: .allocate(capacity: max(1, program.buffers.count)))
+        table.bases.initialize(repeating: arena.base, count: max(1, program.buffers.count))
+        for (index, buffer) in program.buffers.enumerated() {
+            switch buffer.storage {
+            case .arena(let offset): table[index] = arena.base + offset
+            case .parameter(let parameter):
+                if let plain = weights.find(program.parameters[parameter], .plain) { table[index] = plain }
+            case .resident: break
+            }
+        }
+        inputs = program.inputs.map { port in
+            let buffer = program.buffers[port.buffer]
+            let dims = buffer.dims.map(\.size)
+            return InputCopy(
+                name: port.name, buffer: port.buffer, dtype: buffer.dtype, dims: dims,
+                copy: BoxCopy(
+                    from: buffer.box, sourceShape: dims, to: buffer.box.relative(to: buffer.box),
+                    destinationShape: buffer.box.dims, elementByteCount: buffer.dtype.byteCount))
+        }
+        let builder = KernelBuilder(
+            program: program, table: table, weights: weights, pool: threads, scratch: scratch)
+        var runners: [Int: ExchangeRunner] = [:]
+        for index in program.exchanges.indices {
+            runners[index] = ExchangeRunner(
+                exchange: program.exchanges[index], index: index, program: program, table: table,
+                staging: arena.base + program.exchanges[index].stagingOffset, pool: threads, scratch: scratch)
+        }
+        steps = program.instructions.map { instruction in
+            switch instruction {
+            case .compute(let compute): .kernel(builder.kernel(compute))
+            case .exchangeStart(let index): runners[index].map { .start($0) } ?? .kernel({})
+            case .exchangeFinish(let index): runners[index].map { .finish($0) } ?? .kernel({})
+            }
+        }
+        guard scratch.allocate() else { throw outOfMemory(scratch.byteCount) }
+    }
+
+    deinit { table.bases.deallocate() }
+
+    /// Bytes held.
+    public var memory: Memory {
+        Memory(arena: program.arenaByteCount, scratch: scratch.byteCount, weights: weights.byteCount)
+    }
+
+    /// Runs the program once.
+    ///
+    /// - Parameters:
+    ///   - inputs: whole tensors by name; names that the program does not know are ignored.
+    ///   - residents: where the program finds and leaves the request's buffers.
+    ///   - tag: epoch, request and step of the call; the exchange's index is filled in.
+    ///   - deadline: longest wait for one message.
+    /// - Returns: the outputs that this device is the primary holder of.
+    /// - Throws: ``ExecutionError``, which says where.
+    public func run(
+        inputs: [String: HostTensor], residents: ResidentStore, request: UInt64, tag: FrameTag, fabric: any Fabric,
+        deadline: Duration
+    ) throws -> [Output] {
+        try copyIn(inputs)
+        try resolveResidents(residents, request)
+        for (index, step) in steps.enumerated() {
+            switch step {
+            case .kernel(let kernel): kernel()
+            case .start(let runner):
+                do { try runner.start(fabric: fabric, tag: tag) } catch { throw failure(index, runner, error) }
+            case .finish(let runner):
+                do { try runner.finish(fabric: fabric, tag: tag, deadline: deadline) } catch {
+                    throw failure(index, runner, error)
+                }
+            }
+        }
+        return copyOut()
+    }
+
+    private func failure(_ index: Int, _ runner: ExchangeRunner, _ error: any Error) -> ExecutionError {
+        ExecutionError(
+            .exchangeFailed, program: program.name, instruction: index, operation: runner.exchange.kind.rawValue,
+            scope: runner.exchange.scope, reason: "the exchange with other workers failed", underlying: error)
+    }
+
+    private func copyIn(_ given: [String: HostTensor]) throws(ExecutionError) {
+        for input in inputs {
+            guard let tensor = given[input.name] else {
+                throw ExecutionError(
+                    .invalidInput, program: program.name, reason: "the input \(input.name) is missing")
+            }
+            guard tensor.dtype == input.dtype, tensor.dims == input.dims else {
+                throw ExecutionError(
+                    .invalidInput, program: program.name,
+                    reason: "the input \(input.name) is \(tensor.dtype)\(tensor.dims) instead of "
+                        + "\(input.dtype)\(input.dims)")
+            }
+            tensor.bytes.withUnsafeBytes { bytes in
+                if let base = bytes.baseAddress { input.copy.run(from: base, to: table[input.buffer]) }
+            }
+        }
+    }
+
+    private func resolveResidents(_ store: ResidentStore, _ request: UInt64) throws(ExecutionError) {
+        for resident in program.residents {
+            let byteCount = program.buffers[resident.buffer].byteCount
+            if resident.isOutput {
+                guard let base = store.make(request: request, name: resident.name, byteCount: byteCount) else {
+                    throw ExecutionError(
+                        .outOfMemory, program: program.name,
+                        reason: "no memory for \(byteCount) bytes of \(resident.name)")
+                }
+                table[resident.buffer] = base
+            } else {
+                guard let base = store.find(request: request, name: resident.name, byteCount: byteCount) else {
+                    throw ExecutionError(
+                        .missingResident, program: program.name,
+                        reason: "request \(request) left no \(resident.name) of \(byteCount) bytes; "
+                            + "run the program that makes it first")
+                }
+                table[resident.buffer] = base
+            }
+        }
+    }
+
+    private func copyOut() -> [Output] {
+        program.outputs.filter(\.isPrimary).map { port in
+            let buffer = program.buffers[port.buffer]
+            let bytes = UnsafeRawBufferPointer(start: table[port.buffer], count: buffer.byteCount)
+            return (port.name, buffer.box, HostTensor(dtype: buffer.dtype, dims: buffer.box.dims, bytes: Array(bytes)))
+        }
+    }
+}

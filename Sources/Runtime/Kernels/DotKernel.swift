@@ -1,0 +1,39 @@
+import CKernels
+import Program
+import Tensor
+
+/// ``Opcode/dot``: one matrix product for each tree node that the result holds here.
+enum DotKernel {
+    static func make(_ context: OperationContext) -> Kernel {
+        let (x, weights, result) = (context.operands[0], context.operands[1], context.result)
+        let contract = context.attributes.int("contract")
+        let geometry = DotGeometry(weights: weights.buffer, result: result.buffer, contract: contract)
+        let rows = x.shape.dropLast(contract).reduce(1, *)
+        context.check(
+            x.shape.suffix(contract).elementsEqual(weights.shape.suffix(contract))
+                && x.ranges.suffix(contract).elementsEqual(weights.ranges.suffix(contract)),
+            "both operands hold the same part of the contracted dimensions")
+        context.check(rows * geometry.columns == result.count, "the result has a row for each row of the operands")
+        let isHalf = WeightUse.isHalf(x.buffer, weights.buffer)
+        let product = MatrixProduct(geometry: geometry, isHalf: isHalf, rows: rows, context)
+        let widened = isHalf || x.dtype == .f32 ? 0 : aligned(x.count * 4)
+        let packedBytes = context.packed == nil ? aligned(product.packedByteCount) : 0
+        context.scratch.reserve(shared: widened + packedBytes)
+        let (packed, outType, scratch) = (context.packed, result.real, context.scratch)
+        let nodeStride = result.count * result.dtype.byteCount
+        return {
+            var source = UnsafeRawPointer(x.pointer)
+            if widened > 0 {
+                tk_convert(scratch.shared + packedBytes, TK_F32, source, x.real, x.count)
+                source = UnsafeRawPointer(scratch.shared + packedBytes)
+            }
+            let form = packed ?? scratch.shared
+            if packed == nil { product.pack(weights.pointer, weights.real, into: form) }
+            for node in geometry.ranges.indices {
+                product.run(
+                    rows: rows, x: source, packed: form, node: node, out: result.pointer + node * nodeStride,
+                    outType: outType)
+            }
+        }
+    }
+}

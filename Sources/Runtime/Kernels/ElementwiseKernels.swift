@@ -1,0 +1,191 @@
+import CKernels
+import Program
+import Tensor
+
+/// Operations that look at one element, or one row, at a time.
+enum ElementwiseKernels {
+    private static let grain = 16384
+
+    // MARK: Two operands
+
+    static func binary(_ context: OperationContext, _ op: tk_binary) -> Kernel {
+        let (a, b, out) = (context.operands[0], context.operands[1], context.result)
+        context.check(a.shape == out.shape, "the first operand has the result's part")
+        let broadcast = Broadcast(a: a, b: b, context)
+        let pool = context.pool
+        if broadcast.rows == 1 {
+            let step = broadcast.step
+            return {
+                OperationContext.blocks(pool, broadcast.run, grain: grain) { part, _ in
+                    tk_binary_row(
+                        op, out.pointer, out.real, part.lowerBound, a.pointer, a.real, part.lowerBound, b.pointer,
+                        b.real, step * part.lowerBound, step, part.count)
+                }
+            }
+        }
+        return {
+            OperationContext.blocks(pool, broadcast.rows, grain: context.grain(rowElements: broadcast.run)) { rows, _ in
+                for row in rows {
+                    tk_binary_row(
+                        op, out.pointer, out.real, row * broadcast.run, a.pointer, a.real, row * broadcast.run,
+                        b.pointer, b.real, broadcast.offset(row), broadcast.step, broadcast.run)
+                }
+            }
+        }
+    }
+
+    /// How b meets a: rows of `run` elements, in each of which b advances by `step` (0 or 1).
+    private struct Broadcast {
+        let run: Int
+        let rows: Int
+        let step: Int
+        private let offsets: [Int]
+
+        func offset(_ row: Int) -> Int { offsets.isEmpty ? 0 : offsets[row] }
+
+        init(a: Operand, b: Operand, _ context: OperationContext) {
+            let lead = a.rank - b.rank
+            var strides = [Int](repeating: 0, count: a.rank)
+            var stride = 1
+            for index in b.shape.indices.reversed() {
+                let isFull = b.shape[index] == a.shape[lead + index]
+                context.check(isFull || b.sizes[index] == 1, "the second operand broadcasts to the first")
+                strides[lead + index] = isFull && a.shape[lead + index] != 1 ? stride : 0
+                stride *= b.shape[index]
+            }
+            var (run, step) = (1, 0)
+            var first = a.rank
+            while first > 0 {
+                let (size, stride) = (a.shape[first - 1], strides[first - 1])
+                if size != 1 {
+                    if run == 1 { step = stride == 0 ? 0 : 1 }
+                    guard stride == step * run else { break }
+                    run *= size
+                }
+                first -= 1
+            }
+            self.run = run
+            self.step = step
+            let outer = a.shape.prefix(first)
+            rows = outer.reduce(1, *)
+            guard strides.prefix(first).contains(where: { $0 != 0 }) else {
+                offsets = []
+                return
+            }
+            var offsets = [0]
+            for (size, stride) in zip(outer, strides) {
+                offsets = offsets.flatMap { base in (0..<size).map { base + $0 * stride } }
+            }
+            self.offsets = offsets
+        }
+    }
+
+    // MARK: One operand
+
+    static func kind(_ name: String) -> tk_activation {
+        switch name {
+        case "silu": TK_SILU
+        case "gelu": TK_GELU
+        case "geluTanh": TK_GELU_TANH
+        case "quickGelu": TK_QUICK_GELU
+        case "none": TK_NO_ACTIVATION
+        default: preconditionFailure("there is no activation function \(name)")
+        }
+    }
+
+    static func activation(_ context: OperationContext) -> Kernel {
+        let (x, out, pool) = (context.operands[0], context.result, context.pool)
+        context.check(x.shape == out.shape, "operand and result have the same part")
+        let kind = kind(context.attributes.text("kind"))
+        return {
+            OperationContext.blocks(pool, x.count, grain: grain) { part, _ in
+                tk_activate(kind, out.pointer, out.real, x.pointer, x.real, part.lowerBound, part.upperBound)
+            }
+        }
+    }
+
+    static func cast(_ context: OperationContext) -> Kernel {
+        let (x, out, pool) = (context.operands[0], context.result, context.pool)
+        context.check(x.shape == out.shape, "operand and result have the same part")
+        let (size, outSize) = (x.dtype.byteCount, out.dtype.byteCount)
+        return {
+            OperationContext.blocks(pool, x.count, grain: grain) { part, _ in
+                tk_convert(
+                    out.pointer + part.lowerBound * outSize, out.real, x.pointer + part.lowerBound * size, x.real,
+                    part.count)
+            }
+        }
+    }
+
+    static func pixels(_ context: OperationContext) -> Kernel {
+        let (x, out, pool) = (context.operands[0], context.result, context.pool)
+        context.check(x.shape == out.shape && out.dtype == .u8, "the result holds bytes of the operand's part")
+        return {
+            OperationContext.blocks(pool, x.count, grain: grain) { part, _ in
+                tk_pixels(
+                    out.pointer.assumingMemoryBound(to: UInt8.self), x.pointer, x.real, part.lowerBound,
+                    part.upperBound)
+            }
+        }
+    }
+
+    static func gatedGelu(_ context: OperationContext) -> Kernel {
+        let (x, out, pool) = (context.operands[0], context.result, context.pool)
+        let count = out.shape.last ?? 1
+        context.check(x.isWhole(x.rank - 2) && x.count == 2 * out.count, "value and gate are both here")
+        let rows = out.count / max(1, count)
+        return {
+            OperationContext.blocks(pool, rows, grain: context.grain(rowElements: count)) { part, _ in
+                tk_gated_gelu(out.pointer, out.real, x.pointer, x.real, part.lowerBound, part.upperBound, count)
+            }
+        }
+    }
+
+    static func modulate(_ context: OperationContext) -> Kernel {
+        let (x, s, out, pool) = (context.operands[0], context.operands[1], context.result, context.pool)
+        let count = out.shape.last ?? 1
+        let rows = out.count / max(1, count)
+        let modulations = s.shape.dropLast(2).reduce(1, *)
+        context.check(
+            x.shape == out.shape && s.shape.last == count && s.isWhole(s.rank - 2)
+                && s.shape.dropLast(2).elementsEqual(x.shape.prefix(s.rank - 2)), "scale and shift fit the operand")
+        let rowsPerModulation = max(1, rows / max(1, modulations))
+        return {
+            OperationContext.blocks(pool, rows, grain: context.grain(rowElements: count)) { part, _ in
+                tk_modulate(
+                    out.pointer, out.real, x.pointer, x.real, s.pointer, s.real, part.lowerBound, part.upperBound,
+                    count, rowsPerModulation)
+            }
+        }
+    }
+
+    static func concat(_ context: OperationContext) -> Kernel {
+        let (operands, out, pool) = (context.operands, context.result, context.pool)
+        let outCount = out.shape.last ?? 0
+        let rows = out.count / max(1, outCount)
+        context.check(
+            operands.reduce(0) { $0 + ($1.shape.last ?? 0) } == outCount
+                && operands.allSatisfy { $0.shape.dropLast() == out.shape.dropLast() },
+            "the operands' last dimensions add up")
+        return {
+            OperationContext.blocks(pool, rows, grain: context.grain(rowElements: outCount)) { part, _ in
+                var offset = 0
+                for operand in operands {
+                    let count = operand.shape[operand.rank - 1]
+                    tk_concat(
+                        out.pointer, out.real, outCount, offset, operand.pointer, operand.real, count,
+                        part.lowerBound, part.upperBound)
+                    offset += count
+                }
+            }
+        }
+    }
+
+    static func sinusoid(_ context: OperationContext) -> Kernel {
+        let (v, out) = (context.operands[0], context.result)
+        let width = context.attributes.int("width")
+        let maxPeriod = context.attributes.float("maxPeriod", default: 10000)
+        context.check(out.count == v.count * width && width % 2 == 0, "a number becomes an even number of waves")
+        return { tk_sinusoid(out.pointer, out.real, v.pointer, v.real, v.count, width, maxPeriod) }
+    }
+}

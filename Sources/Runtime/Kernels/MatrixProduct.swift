@@ -1,0 +1,159 @@
+import CKernels
+import COpenBLAS
+import Glibc
+import Tensor
+
+/// `out[m][n] = Σ x[m][k]·w[n][k]` over one tree node, split over threads: bf16 kernels, own f32 kernel, or OpenBLAS.
+///
+/// The own f32 kernel sums in one order whatever the matrix's other sizes, so that shards agree bit for bit with the
+/// whole. OpenBLAS picks kernels by size and does not promise that; `TESSERA_BLAS=openblas` selects it.
+struct MatrixProduct {
+    let geometry: DotGeometry
+    let isHalf: Bool
+    let isa: tk_isa
+    let pool: ThreadPool
+    let scratch: Scratch
+    private let offsets: [Int]
+
+    /// True where f32 products go through OpenBLAS.
+    static let usesOpenBLAS: Bool = {
+        guard let value = getenv("TESSERA_BLAS"), String(cString: value) == "openblas" else { return false }
+        openblas_set_num_threads(1)
+        return true
+    }()
+    private static let blasRows = 64
+
+    init(geometry: DotGeometry, isHalf: Bool, rows: Int, _ context: OperationContext) {
+        self.geometry = geometry
+        self.isHalf = isHalf
+        isa = context.isa
+        pool = context.pool
+        scratch = context.scratch
+        offsets = WeightPacking.offsets(geometry, context.isa)
+        guard geometry.columns > 0, rows > 0 else { return }
+        if isHalf {
+            let bytes = geometry.ranges.map { range in
+                tk_dot_scratch_bytes(context.isa, rows, geometry.columns, range.count, geometry.segment)
+            }
+            context.scratch.reserve(perThread: bytes.max() ?? 0)
+        } else if Self.usesOpenBLAS {
+            context.scratch.reserve(perThread: Self.blasRows * geometry.columns * 4 * blasDepth)
+        }
+    }
+
+    /// Bytes of the packed form.
+    var packedByteCount: Int {
+        isHalf
+            ? WeightPacking.byteCount(geometry, isa) : tk_dot_f32_packed_bytes(geometry.columns, geometry.depth)
+    }
+
+    /// Packs dense weights [columns, depth], for operands that are no parameters.
+    func pack(_ plain: UnsafeRawPointer, _ dtype: tk_dtype, into packed: UnsafeMutableRawPointer) {
+        if isHalf {
+            WeightPacking.pack(geometry, isa, plain.assumingMemoryBound(to: UInt16.self), into: packed)
+        } else {
+            Self.packF32(geometry, plain, dtype, into: packed)
+        }
+    }
+
+    /// The f32 form: panels for the own kernel, dense for OpenBLAS.
+    static func packF32(
+        _ geometry: DotGeometry, _ plain: UnsafeRawPointer, _ dtype: tk_dtype, into packed: UnsafeMutableRawPointer
+    ) {
+        if usesOpenBLAS {
+            tk_convert(packed, TK_F32, plain, dtype, geometry.columns * geometry.depth)
+        } else {
+            tk_dot_f32_pack(
+                plain, dtype, geometry.depth, 0, geometry.columns, geometry.columns, geometry.depth,
+                packed.assumingMemoryBound(to: Float.self))
+        }
+    }
+
+    /// Computes one node. x: `rows` rows of the local depth; out: rows of `geometry.columns`.
+    func run(
+        rows: Int, x: UnsafeRawPointer, packed: UnsafeRawPointer, node: Int, out: UnsafeMutableRawPointer,
+        outType: tk_dtype
+    ) {
+        guard rows > 0, geometry.columns > 0 else { return }
+        let range = geometry.ranges[node]
+        let columnBlock = isHalf ? tk_dot_column_block(isa) : Int(TK_DOT_F32_COLUMNS)
+        if !isHalf && Self.usesOpenBLAS {
+            return blas(rows: rows, x: x, packed: packed, range: range, out: out, outType: outType)
+        }
+        let panels = (geometry.columns + columnBlock - 1) / columnBlock
+        let parts = pool.threadCount
+        // Columns first: each thread then reads its own weights only. Which thread has what changes no value.
+        let byColumns = panels >= parts
+        let rowGrain = byColumns ? rows : max(1, (rows + parts - 1) / parts)
+        let panelGrain = byColumns ? (panels + parts - 1) / parts : panels
+        let rowParts = (rows + rowGrain - 1) / rowGrain
+        let panelParts = (panels + panelGrain - 1) / panelGrain
+        pool.parallelFor(rowParts * panelParts) { index, thread in
+            let row = index / panelParts * rowGrain
+            let column = index % panelParts * panelGrain * columnBlock
+            block(
+                rows: row..<min(rows, row + rowGrain),
+                columns: column..<min(geometry.columns, column + panelGrain * columnBlock), range: range, x: x,
+                packed: packed, offset: offsets[node], out: out, outType: outType, thread: thread)
+        }
+    }
+
+    private func block(
+        rows: Range<Int>, columns: Range<Int>, range: Range<Int>, x: UnsafeRawPointer, packed: UnsafeRawPointer,
+        offset: Int, out: UnsafeMutableRawPointer, outType: tk_dtype, thread: Int
+    ) {
+        let (n, depth) = (geometry.columns, geometry.depth)
+        if isHalf {
+            tk_dot_bf16(
+                isa, rows.lowerBound, rows.upperBound, columns.lowerBound, columns.upperBound, n, range.count,
+                geometry.segment, x.assumingMemoryBound(to: UInt16.self) + range.lowerBound, depth, packed + offset,
+                out, n, outType, scratch.ofThread(thread))
+        } else {
+            tk_dot_f32(
+                isa, rows.lowerBound, rows.upperBound, columns.lowerBound, columns.upperBound, depth, range.lowerBound,
+                range.upperBound, geometry.segment, x.assumingMemoryBound(to: Float.self) + range.lowerBound, depth,
+                packed.assumingMemoryBound(to: Float.self), out, n, outType)
+        }
+    }
+
+    // MARK: OpenBLAS
+
+    /// Pending partial results of the tree, plus one.
+    private var blasDepth: Int {
+        let leaves = (geometry.depth + geometry.segment - 1) / geometry.segment
+        return Int.bitWidth - leaves.leadingZeroBitCount + 2
+    }
+
+    private func blas(
+        rows: Int, x: UnsafeRawPointer, packed: UnsafeRawPointer, range: Range<Int>, out: UnsafeMutableRawPointer,
+        outType: tk_dtype
+    ) {
+        let size = outType == TK_BF16 ? 2 : 4
+        let n = geometry.columns
+        OperationContext.blocks(pool, rows, grain: Self.blasRows) { part, thread in
+            let sums = scratch.ofThread(thread).assumingMemoryBound(to: Float.self)
+            let elements = part.count * n
+            var levels: [Int] = []
+            for first in stride(from: range.lowerBound, to: range.upperBound, by: geometry.segment) {
+                let count = min(geometry.segment, range.upperBound - first)
+                cblas_sgemm(
+                    CblasRowMajor, CblasNoTrans, CblasTrans, Int32(part.count), Int32(n), Int32(count), 1,
+                    x.assumingMemoryBound(to: Float.self) + part.lowerBound * geometry.depth + first,
+                    Int32(geometry.depth), packed.assumingMemoryBound(to: Float.self) + first, Int32(geometry.depth), 0,
+                    sums + levels.count * elements, Int32(n))
+                levels.append(0)
+                while levels.count >= 2, levels[levels.count - 1] == levels[levels.count - 2] {
+                    levels.removeLast()
+                    levels[levels.count - 1] += 1
+                    tk_tree_fold(sums + (levels.count - 1) * elements, 2, elements, elements)
+                }
+            }
+            while levels.count >= 2 {
+                levels.removeLast()
+                tk_tree_fold(sums + (levels.count - 1) * elements, 2, elements, elements)
+            }
+            if levels.isEmpty { sums.update(repeating: 0, count: elements) }
+            tk_convert(out + part.lowerBound * n * size, outType, sums, TK_F32, elements)
+        }
+    }
+}

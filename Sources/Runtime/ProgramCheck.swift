@@ -1,0 +1,79 @@
+import Program
+import Tensor
+
+/// Refuses a local program whose indices or offsets leave their bounds, before any pointer is made from them.
+struct ProgramCheck {
+    let program: LocalProgram
+
+    func run() throws(ExecutionError) {
+        try need(program.arenaByteCount >= 0, nil, "the arena has a negative size")
+        for (index, buffer) in program.buffers.enumerated() { try checkBuffer(index, buffer) }
+        for port in program.inputs { try need(isBuffer(port.buffer), nil, "input \(port.name) names no buffer") }
+        for port in program.outputs { try need(isBuffer(port.buffer), nil, "output \(port.name) names no buffer") }
+        for entry in program.residents { try need(isBuffer(entry.buffer), nil, "resident \(entry.name) names no buffer") }
+        for (index, exchange) in program.exchanges.enumerated() { try checkExchange(index, exchange) }
+        for (index, instruction) in program.instructions.enumerated() {
+            switch instruction {
+            case .compute(let compute):
+                try need(
+                    isBuffer(compute.result) && compute.operands.allSatisfy(isBuffer), index,
+                    "\(compute.opcode.rawValue) at \(compute.scope) names a buffer that does not exist")
+            case .exchangeStart(let exchange), .exchangeFinish(let exchange):
+                try need(
+                    program.exchanges.indices.contains(exchange), index, "it names an exchange that does not exist")
+            }
+        }
+    }
+
+    private func isBuffer(_ index: Int) -> Bool { program.buffers.indices.contains(index) }
+
+    private func checkBuffer(_ index: Int, _ buffer: LocalBuffer) throws(ExecutionError) {
+        try need(
+            buffer.box.ranges.count == buffer.dims.count && Box(covering: buffer.dims.map(\.size)).contains(buffer.box),
+            nil, "buffer \(index) does not lie inside its value")
+        switch buffer.storage {
+        case .arena(let offset):
+            try need(
+                offset >= 0 && offset % 64 == 0 && offset + buffer.byteCount <= program.arenaByteCount, nil,
+                "buffer \(index) does not lie inside the arena")
+        case .parameter(let parameter):
+            try need(
+                program.parameters.indices.contains(parameter)
+                    && program.parameters[parameter].box == buffer.box
+                    && program.parameters[parameter].dtype == buffer.dtype,
+                nil, "buffer \(index) is not the parameter it names")
+        case .resident(let resident):
+            try need(
+                program.residents.indices.contains(resident) && program.residents[resident].buffer == index, nil,
+                "buffer \(index) is not the resident it names")
+        }
+    }
+
+    private func checkExchange(_ index: Int, _ exchange: Exchange) throws(ExecutionError) {
+        let place = "exchange \(index) (\(exchange.kind.rawValue)) at \(exchange.scope)"
+        try need(isBuffer(exchange.source) && isBuffer(exchange.destination), nil, "\(place) names no buffer")
+        let source = program.buffers[exchange.source]
+        let destination = program.buffers[exchange.destination]
+        try need(
+            exchange.stagingOffset >= 0 && exchange.stagingOffset % 64 == 0
+                && exchange.stagingOffset + exchange.stagingByteCount(dtype: source.dtype) <= program.arenaByteCount,
+            nil, "\(place) has a staging area outside of the arena")
+        let sourceBox = Box(covering: source.box.dims)
+        let destinationBox = Box(covering: destination.box.dims)
+        func inside(_ box: Box, _ outer: Box) -> Bool {
+            box.ranges.count == outer.ranges.count && outer.contains(box)
+        }
+        try need(
+            exchange.sends.allSatisfy { inside($0.box, sourceBox) && $0.partials == (source.nodes?.count ?? 1) }
+                && exchange.receives.allSatisfy { inside($0.box, destinationBox) && $0.partials >= 0 }
+                && exchange.copies.allSatisfy {
+                    inside($0.from, sourceBox) && inside($0.to, destinationBox) && $0.from.dims == $0.to.dims
+                }, nil, "\(place) moves boxes outside of its buffers")
+    }
+
+    private func need(_ condition: Bool, _ instruction: Int?, _ reason: String) throws(ExecutionError) {
+        if !condition {
+            throw ExecutionError(.invalidProgram, program: program.name, instruction: instruction, reason: reason)
+        }
+    }
+}
