@@ -2,6 +2,7 @@ public import Logging
 import Program
 public import Protocol
 import Runtime
+import Tensor
 public import Transport
 
 /// Runs programs with the runtime's kernels, over ZeroMQ.
