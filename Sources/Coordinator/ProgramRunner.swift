@@ -9,6 +9,7 @@ public struct ProgramKey: Sendable, Hashable, CustomStringConvertible {
     /// Wraps a name.
     public init(_ name: String) { self.name = name }
 
+    /// The name.
     public var description: String { name }
 }
 

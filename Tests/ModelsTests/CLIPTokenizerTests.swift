@@ -16,6 +16,11 @@ import Testing
         var cases: [Case]
     }
 
+    @Test("there are recorded texts to compare with")
+    func fixtures() {
+        #expect(!FixtureFolders.all.isEmpty)
+    }
+
     @Test("every recorded text gives the reference's ids", arguments: FixtureFolders.all)
     func reference(folder: URL) throws {
         let data = try Data(contentsOf: folder.appendingPathComponent("tokenizer_cases.json"))

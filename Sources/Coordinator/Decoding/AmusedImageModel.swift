@@ -11,7 +11,9 @@ public struct AmusedImageModel: ImageModel {
     /// Programs also give logits and the picture before clipping, for comparisons with a reference.
     public let exposesInternals: Bool
 
-    /// Reads the model's tokenizer; a model with generated weights gets a byte-level one. Throws ``TokenizerError``.
+    /// Reads the model's tokenizer; a model with generated weights gets a byte-level one.
+    ///
+    /// Throws ``TokenizerError``.
     public init(_ model: AmusedModel, exposesInternals: Bool = false) throws {
         self.model = model
         self.exposesInternals = exposesInternals
@@ -23,6 +25,7 @@ public struct AmusedImageModel: ImageModel {
         }
     }
 
+    /// Program of a role for one shape.
     public func program(_ role: ProgramRole, shape: GenerationShape) throws -> Program {
         switch role {
         case .text: model.textProgram(batch: shape.pictures, guided: shape.isGuided)
@@ -37,6 +40,7 @@ public struct AmusedImageModel: ImageModel {
         }
     }
 
+    /// Ids of a prompt, padded to the full length, and the pooled position.
     public func encode(prompt: String) -> EncodedPrompt {
         let encoding = tokenizer.encodePadded(prompt)
         let ids = encoding.ids + repeatElement(tokenizer.padToken, count: textLength - encoding.ids.count)
@@ -44,13 +48,20 @@ public struct AmusedImageModel: ImageModel {
             ids: ids, eosIndex: Int32(model.configuration.text.pooledPosition(of: ids)), cutCount: encoding.cutCount)
     }
 
+    /// Length of the id rows.
     public var textLength: Int { model.configuration.text.length }
+    /// Pixels along a side of a token.
     public var pixelsPerToken: Int { model.tokenPixels }
+    /// What width and height are multiples of.
     public var sizeMultiple: Int { model.tokenPixels * (model.configuration.transformer.isDownsampled ? 2 : 1) }
+    /// Most tokens in one picture.
     public var tokenLimit: Int { AmusedModel.tokenCountMax }
+    /// Number of codes.
     public var codebookSize: Int { model.configuration.transformer.codebookSize }
+    /// Id of a hidden token.
     public var maskToken: Int32 { Int32(model.configuration.maskToken) }
 
+    /// The configured size and schedule, else the reference pipeline's values.
     public var defaults: GenerationDefaults {
         let schedule: MaskSchedule =
             switch model.configuration.maskingSchedule {

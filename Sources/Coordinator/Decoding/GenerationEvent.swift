@@ -70,6 +70,7 @@ public enum DecodingLoopError: Error, Sendable, Hashable, CustomStringConvertibl
     /// A state to resume from does not fit the request.
     case state(String)
 
+    /// One sentence: what, where, what to do.
     public var description: String {
         switch self {
         case .input(let program, let name, let wanted):

@@ -21,7 +21,9 @@ public enum GenerationNoise: Sendable, Hashable {
 public struct RecordedNoise: Sendable, Hashable {
     /// For each step that is run, in order: exponential noise [B·tokens, V] of the token choice.
     public var exponential: [[Float]]
-    /// For each step that is run: Gumbel noise [B, tokens] of the confidences. The last step needs none.
+    /// For each step that is run: Gumbel noise [B, tokens] of the confidences.
+    ///
+    /// The last step needs none.
     public var gumbel: [[Float]]
     /// Image to image: a number in [0, 1) for each token, compared with the hidden part; nil elsewhere.
     public var hiding: [Float]?

@@ -48,7 +48,9 @@ public struct GenerationPlan: Sendable, Hashable {
     /// Tokens in one picture.
     public var tokenCount: Int { rows * columns }
 
-    /// Checks a request and fills in what it leaves open. Throws ``GenerationRequestError`` with all problems.
+    /// Checks a request and fills in what it leaves open.
+    ///
+    /// Throws ``GenerationRequestError`` with all problems.
     public init(_ request: GenerationRequest, for model: any ImageModel) throws(GenerationRequestError) {
         var checks = RequestChecks()
         let defaults = model.defaults

@@ -1,6 +1,8 @@
 public import Tensor
 
-/// What to generate. Where a value is nil the model's default holds.
+/// What to generate.
+///
+/// Where a value is nil the model's default holds.
 public struct GenerationRequest: Sendable, Hashable {
     /// What is done with a given picture.
     public enum Editing: Sendable, Hashable {
@@ -33,7 +35,9 @@ public struct GenerationRequest: Sendable, Hashable {
 
     /// One or more prompts; an empty one is a prompt too.
     public var prompts: [String]
-    /// What the pictures should move away from; nil is the empty prompt. Without effect when guidance is off.
+    /// What the pictures should move away from; nil is the empty prompt.
+    ///
+    /// Without effect when guidance is off.
     public var negativePrompt: String?
     /// Pictures of each prompt.
     public var picturesPerPrompt = 1
@@ -81,12 +85,14 @@ public struct GenerationRequestError: Error, Sendable, Hashable, CustomStringCon
             self.message = message
         }
 
+        /// One sentence: what, where, what to do.
         public var description: String { "\(parameter) \(message)" }
     }
 
     /// At least one.
     public let problems: [Problem]
 
+    /// One sentence: what, where, what to do.
     public var description: String {
         "the request cannot be served: " + problems.map(\.description).joined(separator: "; ")
     }

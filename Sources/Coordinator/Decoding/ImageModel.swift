@@ -10,8 +10,10 @@ public enum StepNoise: String, Sendable, Hashable, CaseIterable {
     case none
 }
 
-/// The programs that a generation calls. B pictures, G = 2 with guidance (row 0 unconditional) else 1, Y x X tokens,
-/// V codes, S ids of text. Only the inputs that a program declares are given.
+/// The programs that a generation calls.
+///
+/// B pictures, G = 2 with guidance (row 0 unconditional) else 1, Y x X tokens, V codes, S ids of text. Only the inputs
+/// that a program declares are given.
 public enum ProgramRole: Sendable, Hashable {
     /// `ids` i32[G, B, S], `eosIndex` i32[G, B], `microConditions` f32[G, B, 5] (width, height, crop top, crop left,
     /// aesthetic score) to resident keys, values and modulations.
@@ -68,7 +70,9 @@ public struct EncodedPrompt: Sendable, Hashable {
 
 /// What the decoding loop needs to know of a token-based image model.
 public protocol ImageModel: Sendable {
-    /// Program of a role for one shape. `text` ignores the grid (given as 0), `encode` and `decode` ignore guidance.
+    /// Program of a role for one shape.
+    ///
+    /// `text` ignores the grid (given as 0), `encode` and `decode` ignore guidance.
     func program(_ role: ProgramRole, shape: GenerationShape) throws -> Program
     /// A prompt's ids, padded and cut to ``textLength``.
     func encode(prompt: String) -> EncodedPrompt

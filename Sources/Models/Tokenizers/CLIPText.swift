@@ -38,7 +38,9 @@ enum CLIPText {
     }
 
     /// Splits normalised text into words: a contraction, a run of letters, one number character, or a run of anything
-    /// else that is not white space. White space is dropped.
+    /// else that is not white space.
+    ///
+    /// White space is dropped.
     ///
     /// The start and end markers, spelt out in lower case, are words too, which byte-level splitting cuts in three.
     static func words(_ text: String.UnicodeScalarView) -> [[UInt8]] {

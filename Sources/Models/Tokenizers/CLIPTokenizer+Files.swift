@@ -54,13 +54,18 @@ extension CLIPTokenizer {
         for (id, token) in model.added where settings.added.isEmpty { add(token, id: id) }
         let defaults = ["bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>"]
         for role in ["bos_token", "eos_token", "unk_token", "pad_token"] {
-            if let token = settings.named[role] { add(token, id: nil) }
-            else if let content = defaults[role] { add(.init(content: content), id: nil) }
+            if let token = settings.named[role] {
+                add(token, id: nil)
+            } else if let content = defaults[role] {
+                add(.init(content: content), id: nil)
+            }
         }
         return entries.values.sorted { $0.content < $1.content }
     }
 
-    /// Reads one file, nil where there is none. Throws ``TokenizerError``.
+    /// Reads one file, nil where there is none.
+    ///
+    /// Throws ``TokenizerError``.
     static func contents(of file: URL) throws -> Data? {
         let attributes: [FileAttributeKey: Any]
         do {
@@ -81,7 +86,9 @@ extension CLIPTokenizer {
         }
     }
 
-    /// Decodes one JSON file, nil where there is none. Throws ``TokenizerError``.
+    /// Decodes one JSON file, nil where there is none.
+    ///
+    /// Throws ``TokenizerError``.
     static func decode<T: Decodable>(_ type: T.Type, from file: URL) throws -> T? {
         guard let data = try contents(of: file) else { return nil }
         do {

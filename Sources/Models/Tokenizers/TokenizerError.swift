@@ -11,6 +11,7 @@ public enum TokenizerError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A file is there but cannot be read.
     case unreadable(file: String, reason: String)
 
+    /// One sentence: what, where, what to do.
     public var description: String {
         switch self {
         case .malformed(let file, let what):

@@ -132,7 +132,9 @@ struct TokenizerModel: Sendable {
             throw TokenizerError.malformed(file: file.path, what: "it is not UTF-8")
         }
         var merges: [(String, String)] = []
-        for (index, line) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+        for (index, line) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .enumerated()
+        {
             var line = line
             if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
             if line.isEmpty || (index == 0 && line.starts(with: "#version".utf8)) { continue }

@@ -11,6 +11,7 @@ public enum PNGError: Error, Sendable, Hashable, CustomStringConvertible {
     /// More pixels than are read or written.
     case tooLarge(sideLimit: Int, pixelLimit: Int)
 
+    /// One sentence: what, where, what to do.
     public var description: String {
         switch self {
         case .damaged(let reason): "the PNG is damaged (\(reason)); export it again"

@@ -16,6 +16,7 @@ public enum PictureFileError: Error, Sendable, Hashable, CustomStringConvertible
     /// The file cannot be written; the reason is the system's.
     case unwritable(path: String, reason: String)
 
+    /// One sentence: what, where, what to do.
     public var description: String {
         switch self {
         case .folderMissing(let folder): "the output folder \(folder) does not exist; create it first"
@@ -34,7 +35,9 @@ public enum PictureFile {
     /// Largest file that is read.
     public static let byteLimit = 256 << 20
 
-    /// Reads a PNG. Throws ``PictureFileError``.
+    /// Reads a PNG from disk.
+    ///
+    /// Throws ``PictureFileError``.
     public static func read(_ path: String) throws(PictureFileError) -> PNGFile {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -74,7 +77,9 @@ public enum PictureFile {
         }
     }
 
-    /// Writes a picture u8[H, W, 3] with its record, whole or not at all. Throws ``PictureFileError``.
+    /// Writes a picture u8[H, W, 3] with its record, whole or not at all.
+    ///
+    /// Throws ``PictureFileError``.
     public static func write(
         _ rgb: HostTensor, record: ReproducibilityRecord?, to path: String
     ) throws(PictureFileError) {
@@ -87,7 +92,9 @@ public enum PictureFile {
         try write(bytes, to: path)
     }
 
-    /// Writes bytes to a temporary file beside `path` and renames it. Throws ``PictureFileError``.
+    /// Writes bytes to a temporary file beside `path` and renames it.
+    ///
+    /// Throws ``PictureFileError``.
     public static func write(_ bytes: [UInt8], to path: String) throws(PictureFileError) {
         try checkWritable(path)
         let target = URL(fileURLWithPath: path)

@@ -89,6 +89,39 @@ import Testing
         return request
     }
 
+    /// Compares what a step was asked with the record, and answers as the record does.
+    private static func answerStep(
+        _ step: Int, of steps: Int, inputs: [String: HostTensor], prefix: String, tensors: [String: HostTensor],
+        codebook: Int, maskToken: Int32
+    ) throws -> [String: HostTensor] {
+        let output = try #require(tensors["\(prefix)/step\(step)/output"])
+        let chosen = try #require(tensors["\(prefix)/step\(step)/pred_original_sample"])
+        #expect(inputs["tokens"] == tensors["\(prefix)/step\(step)/input"], "tokens of step \(step)")
+        let hidden = HostTensor(output.integers, dims: [output.dims[0], output.elementCount / output.dims[0]])
+        let counts = (0..<hidden.dims[0]).map { picture in
+            Int32(
+                hidden.integers[(picture * hidden.dims[1])..<((picture + 1) * hidden.dims[1])]
+                    .count { $0 == maskToken })
+        }
+        let expected = step == steps - 1 ? counts.map { _ in -1 } : counts
+        #expect(inputs["maskCount"]?.integers == expected, "counts of step \(step)")
+        if let logits = tensors["\(prefix)/step\(step)/logits"] {
+            // [B, V, Y, X] to [B, Y, X, V].
+            let area = logits.dims[2] * logits.dims[3]
+            let values = logits.floats
+            var ordered: [Float] = []
+            for position in 0..<(logits.dims[0] * area) {
+                let (picture, place) = (position / area, position % area)
+                for code in 0..<codebook { ordered.append(values[(picture * codebook + code) * area + place]) }
+            }
+            let result = PlainSampling.step(
+                logits: ordered, inputs: inputs, codebook: codebook, maskToken: maskToken)
+            #expect(result.sampled == chosen.integers, "choices of step \(step)")
+            #expect(result.next == output.integers, "output of step \(step)")
+        }
+        return ["tokens": output, "sampled": chosen]
+    }
+
     @Test("every step gets the reference's tokens and counts", arguments: runs)
     func trajectory(run: Run) async throws {
         let tensors = try run.fixture.tensors()
@@ -114,35 +147,13 @@ import Testing
             case "decode":
                 let dims = try #require(call.inputs["tokens"]).dims
                 let size = [dims[0], dims[1] * pixels, dims[2] * pixels, 3]
-                return ["pixels": HostTensor(dtype: .u8, dims: size, bytes: .init(repeating: 0, count: size.reduce(1, *)))]
+                let bytes = [UInt8](repeating: 0, count: size.reduce(1, *))
+                return ["pixels": HostTensor(dtype: .u8, dims: size, bytes: bytes)]
             default: break
             }
-            let output = try #require(tensors["\(prefix)/step\(step)/output"])
-            let chosen = try #require(tensors["\(prefix)/step\(step)/pred_original_sample"])
-            #expect(call.inputs["tokens"] == tensors["\(prefix)/step\(step)/input"], "tokens of step \(step)")
-            let hidden = HostTensor(output.integers, dims: [output.dims[0], output.elementCount / output.dims[0]])
-            let counts = (0..<hidden.dims[0]).map { picture in
-                Int32(
-                    hidden.integers[(picture * hidden.dims[1])..<((picture + 1) * hidden.dims[1])]
-                        .count { $0 == info.mask_token_id })
-            }
-            let expected = step == steps - 1 ? counts.map { _ in -1 } : counts
-            #expect(call.inputs["maskCount"]?.integers == expected, "counts of step \(step)")
-            if let logits = tensors["\(prefix)/step\(step)/logits"] {
-                // [B, V, Y, X] to [B, Y, X, V].
-                let area = logits.dims[2] * logits.dims[3]
-                let values = logits.floats
-                var ordered: [Float] = []
-                for position in 0..<(logits.dims[0] * area) {
-                    let (picture, place) = (position / area, position % area)
-                    for code in 0..<codebook { ordered.append(values[(picture * codebook + code) * area + place]) }
-                }
-                let result = PlainSampling.step(
-                    logits: ordered, inputs: call.inputs, codebook: codebook, maskToken: info.mask_token_id)
-                #expect(result.sampled == chosen.integers, "choices of step \(step)")
-                #expect(result.next == output.integers, "output of step \(step)")
-            }
-            return ["tokens": output, "sampled": chosen]
+            return try Self.answerStep(
+                step, of: steps, inputs: call.inputs, prefix: prefix, tensors: tensors, codebook: codebook,
+                maskToken: info.mask_token_id)
         }
 
         var noise = GenerationNoise.greedy

@@ -27,7 +27,11 @@ struct FakeModel: ImageModel {
         switch role {
         case .text:
             return signature(
-                "text", [("ids", .i32, [g, b, textLength]), ("eosIndex", .i32, [g, b]), ("microConditions", .f32, [g, b, 5])])
+                "text",
+                [
+                    ("ids", .i32, [g, b, textLength]), ("eosIndex", .i32, [g, b]),
+                    ("microConditions", .f32, [g, b, 5]),
+                ])
         case .step(let noise):
             var inputs: [(String, DType, [Int])] = [
                 ("tokens", .i32, grid), ("grid", .i32, [g] + grid), ("scale", .f32, [b]), ("temperature", .f32, [b]),

@@ -42,12 +42,18 @@ import Testing
         #expect(problems { $0.picturesPerPrompt = 0 } == ["picturesPerPrompt"])
         #expect(problems { $0.picturesPerPrompt = 65 } == ["picturesPerPrompt"])
         #expect(problems { $0.picturesPerPrompt = .max } == ["picturesPerPrompt"])
-        #expect(problems { $0.prompts = ["a", "b"]; $0.picturesPerPrompt = 33 } == ["picturesPerPrompt"])
+        #expect(
+            problems {
+                $0.prompts = ["a", "b"]; $0.picturesPerPrompt = 33
+            } == ["picturesPerPrompt"])
         for size in [0, -16, 8, 100, 5000, 1 << 40, .max, .min] {
             #expect(problems { $0.width = size } == ["width"], "\(size)")
             #expect(problems { $0.height = size } == ["height"], "\(size)")
         }
-        #expect(problems { $0.width = 2048; $0.height = 2048 } == ["width"])
+        #expect(
+            problems {
+                $0.width = 2048; $0.height = 2048
+            } == ["width"])
         #expect(problems { $0.steps = 0 } == ["steps"])
         #expect(problems { $0.steps = 1_000_000 } == ["steps"])
         #expect(problems { $0.guidanceScale = .nan } == ["guidanceScale"])

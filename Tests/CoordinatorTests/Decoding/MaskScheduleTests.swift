@@ -14,6 +14,11 @@ import Testing
         var temperatures: [String: [Float]]
     }
 
+    @Test("there are recorded results to compare with")
+    func fixtures() {
+        #expect(!Fixture.all.isEmpty)
+    }
+
     @Test("the hidden counts are the reference scheduler's, for every recorded setting", arguments: Fixture.all)
     func counts(fixture: Fixture) throws {
         let cases = try fixture.json(Cases.self, "schedule_cases.json")
