@@ -1,5 +1,6 @@
 import ArgumentParser
 import Coordinator
+import Foundation
 import Sharding
 
 /// `tessera plan`.
@@ -20,22 +21,16 @@ struct PlanCommand: AsyncParsableCommand {
     @Flag(help: "Prints JSON.")
     var json = false
 
-    @Option(name: [.customShort("n"), .customLong("count")], help: "Number of pictures made together.")
-    var count = 1
-
-    @Option(help: ArgumentHelp("Size in pixels; the model's own if left out.", valueName: "WxH"))
-    var size: PictureSize?
+    @Option(name: [.customShort("n"), .customLong("count")], help: "Pictures made together; as many as keep all workers busy if left out.")
+    var count: Int?
 
     func validate() throws {
-        if !(1...64).contains(count) { throw ValidationError("-n takes 1 to 64, not \(count).") }
+        if let count, !(1...64).contains(count) { throw ValidationError("-n takes 1 to 64, not \(count).") }
     }
 
     func run() async throws {
         let configuration = try configuration.load()
-        var request = GenerationRequest(prompt: "")
-        request.picturesPerPrompt = count
-        (request.width, request.height) = (size?.width, size?.height)
-        let report = try ClusterSession.plan(configuration, request: request)
+        let report = try configuration.plan(pictures: count)
         for (worker, settings) in zip(report.workers, configuration.workers) {
             let needed = worker.weightBytes + worker.arenaBytes + worker.residentBytes
             guard let limit = settings.memoryByteCount, needed > limit else { continue }
@@ -43,5 +38,16 @@ struct PlanCommand: AsyncParsableCommand {
                 "warning: \(worker.name) needs \(Progress.bytes(needed)), more than its limit of \(Progress.bytes(limit))")
         }
         Terminal.shared.result(json ? try report.json : report.text)
+    }
+}
+
+extension PlanReport {
+    /// The report as JSON with sorted keys.
+    fileprivate var json: String {
+        get throws {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            return String(decoding: try encoder.encode(self), as: UTF8.self)
+        }
     }
 }

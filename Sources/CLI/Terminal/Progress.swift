@@ -10,7 +10,6 @@ final class Progress: Sendable {
 
     private struct State {
         var loading: [Loading] = []
-        var firstStep: (index: Int, time: ContinuousClock.Instant)?
         var lastLine = ""
     }
 
@@ -40,15 +39,7 @@ final class Progress: Sendable {
     }
 
     /// `done` of `total` decoding steps are behind us.
-    func stepped(_ done: Int, of total: Int) {
-        let now = ContinuousClock.now
-        let left = state.withLock { state -> Duration? in
-            guard let first = state.firstStep, done > first.index else {
-                state.firstStep = (done, now)
-                return nil
-            }
-            return (now - first.time) * (total - done) / (done - first.index)
-        }
+    func stepped(_ done: Int, of total: Int, left: Duration?) {
         let time = left.map { ", \(Self.time($0)) left" } ?? ""
         let text = "step \(done) of \(total)\(time)"
         show(["\(Self.bar(done, of: total))  \(text)"], line: text)

@@ -1,4 +1,7 @@
 import ArgumentParser
+import Logging
+import Protocol
+import Worker
 
 /// `tessera worker`.
 struct WorkerCommand: AsyncParsableCommand {
@@ -11,8 +14,8 @@ struct WorkerCommand: AsyncParsableCommand {
               tessera worker --connect tcp://10.0.0.1:29600 --name worker-3 \\
                 --cluster-id 1f0c55aa
 
-            Twins in the environment: TESSERA_WORKER_CONNECT, TESSERA_WORKER_NAME, TESSERA_WORKER_CLUSTER_ID and \
-            TESSERA_WORKER_THREADS.
+            Threads and memory limit come from the cluster file. Twins in the environment: TESSERA_WORKER_CONNECT, \
+            TESSERA_WORKER_NAME, TESSERA_WORKER_CLUSTER_ID and TESSERA_WORKER_DATA_HOST.
             """)
 
     @Option(help: ArgumentHelp("The coordinator's control address.", valueName: "tcp://host:port"))
@@ -24,8 +27,8 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "The running cluster, as 'tessera up' says it; keeps workers of another one out.")
     var clusterID: String
 
-    @Option(help: "Compute threads; as many as the process has cores if left out.")
-    var threads: Int?
+    @Option(help: "Address or interface of this machine that the other workers reach.")
+    var dataHost = "127.0.0.1"
 
     func validate() throws {
         let parts = connect.dropFirst("tcp://".count).split(separator: ":", omittingEmptySubsequences: false)
@@ -36,10 +39,18 @@ struct WorkerCommand: AsyncParsableCommand {
         guard (1...64).contains(clusterID.utf8.count) else {
             throw ValidationError("--cluster-id takes 1 to 64 characters.")
         }
-        if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024.") }
     }
 
     func run() async throws {
-        try await ClusterSession.runWorker(connect: connect, name: name, clusterID: clusterID, threads: threads)
+        try ParentGuard.bind()
+        let settings = WorkerSettings(connect: connect, name: name, clusterID: clusterID, dataHost: dataHost)
+        let logger = TerminalLog.logger(level: .warning)
+        let end = try await WorkerService(settings: settings, isa: Machine.instructionSet, logger: logger).run()
+        if !end.isOrderly { throw Ended(description: "worker \(name): \(end)") }
+    }
+
+    /// The worker ended for another reason than its coordinator's word.
+    private struct Ended: Error, CustomStringConvertible {
+        let description: String
     }
 }

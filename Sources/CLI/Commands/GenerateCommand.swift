@@ -1,6 +1,8 @@
 import ArgumentParser
 import Coordinator
 import Foundation
+import Protocol
+import Server
 
 /// `tessera generate`.
 struct GenerateCommand: AsyncParsableCommand {
@@ -85,6 +87,28 @@ struct GenerateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try options.load(config)
-        try await ClusterSession.generate(configuration, command: self)
+        let pictures = try await GenerateSession.pictures(configuration, try order())
+        for warning in pictures.warnings { Terminal.shared.note("warning: \(warning)") }
+        for (path, file) in zip(OutputFiles.paths(output, count: pictures.files.count), pictures.files) {
+            try PictureFile.write(file, to: path)
+            Terminal.shared.result(path)
+        }
+    }
+
+    /// What the cluster is asked for; reads the given pictures.
+    private func order() throws -> Generate {
+        Generate(
+            job: 1, prompt: prompt, negativePrompt: negativePrompt, seed: seed ?? UInt64.random(in: 0...UInt64(UInt32.max)),
+            steps: steps ?? 0, guidanceScale: guidanceScale.map { Double($0) },
+            temperatureStart: temperature.map { Double($0) }, count: count, width: size?.width ?? 0,
+            height: size?.height ?? 0, image: try picture(image), mask: try picture(mask),
+            strength: strength.map { Double($0) })
+    }
+
+    /// The bytes of a picture that can be read.
+    private func picture(_ path: String?) throws -> [UInt8] {
+        guard let path else { return [] }
+        _ = try PictureFile.read(path)
+        return Array(try Data(contentsOf: URL(filePath: path)))
     }
 }

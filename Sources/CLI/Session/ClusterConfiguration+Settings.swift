@@ -1,0 +1,31 @@
+import Coordinator
+import Foundation
+import Logging
+import Protocol
+
+extension ClusterConfiguration {
+    /// The settings as the cluster takes them, listening at `bind`.
+    func settings(bind: String, modelHash: String) -> ClusterSettings {
+        let cores = ProcessInfo.processInfo.activeProcessorCount
+        return ClusterSettings(
+            name: name,
+            workers: workers.map {
+                ClusterSettings.Worker(
+                    name: $0.name, threads: $0.threads ?? max(1, cores / workers.count),
+                    memoryLimit: $0.memoryByteCount)
+            },
+            bind: bind, dtype: model.dtype, modelHash: modelHash, joinDeadline: dataPlane.joinDeadline,
+            peerDeadline: dataPlane.collectiveDeadline, installDeadline: dataPlane.loadDeadline)
+    }
+
+    /// What starts this cluster's workers: this very program.
+    func launcher(_ logger: Logger) -> any Launcher {
+        var environment = ["TESSERA_WORKER_DATA_HOST": dataPlane.host]
+        // Read when the library loads, so only a parent can set them: one thread each, and the AVX-512 kernels that
+        // OpenBLAS before 0.3.22 does not choose by itself on newer processors.
+        let given = ProcessInfo.processInfo.environment
+        if given["OPENBLAS_NUM_THREADS"] == nil { environment["OPENBLAS_NUM_THREADS"] = "1" }
+        if given["OPENBLAS_CORETYPE"] == nil, Machine.hasAVX512 { environment["OPENBLAS_CORETYPE"] = "SkylakeX" }
+        return LocalLauncher(executable: "/proc/self/exe", environment: environment, logger: logger)
+    }
+}

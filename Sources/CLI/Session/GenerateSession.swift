@@ -1,0 +1,58 @@
+import Coordinator
+import Foundation
+import Logging
+import Protocol
+import Server
+
+/// The wiring of `generate`: an order for the running cluster, or for one that lives as long as the call.
+enum GenerateSession {
+    /// How long a running cluster may take to answer.
+    private static let helloDeadline = Duration.seconds(1)
+
+    /// Makes the order's pictures; progress goes to the terminal.
+    static func pictures(_ configuration: ClusterConfiguration, _ order: Generate) async throws -> Pictures {
+        let signals = StopSignals()
+        let logger = TerminalLog.logger(level: .warning)
+        let progress = Progress()
+        defer { progress.finish() }
+        return try await signals.stopping(after: 1) {
+            if mayRun(configuration.control) {
+                let client = ClusterClient(endpoint: configuration.control.endpoint, logger: logger)
+                do {
+                    return try await client.generate(order, patience: helloDeadline) { show($0, progress) }
+                } catch let error as ClientError where error.code == "unreachable" {
+                    logger.debug("no cluster answers", metadata: ["endpoint": "\(configuration.control.endpoint)"])
+                }
+            }
+            return try await alone(configuration, order, progress, logger)
+        }
+    }
+
+    /// False where certainly nothing listens.
+    private static func mayRun(_ control: NetworkAddress) -> Bool {
+        if control.port == 0 { return false }
+        return !["127.0.0.1", "localhost"].contains(control.host) || !Machine.isFree(port: control.port)
+    }
+
+    /// Starts a cluster on a port of its own, makes the pictures and ends it.
+    private static func alone(
+        _ configuration: ClusterConfiguration, _ order: Generate, _ progress: Progress, _ logger: Logger
+    ) async throws -> Pictures {
+        let studio = try Studio(configuration: configuration, progress: progress)
+        try studio.check(order)
+        let settings = configuration.settings(
+            bind: NetworkAddress(host: configuration.control.host, port: 0).endpoint, modelHash: studio.modelHash)
+        let count = configuration.workers.count
+        Terminal.shared.note("starting \(count == 1 ? "1 worker" : "\(count) workers") for this call")
+        return try await withCluster(settings, launcher: configuration.launcher(logger), logger: logger) { cluster in
+            try await studio.make(order, on: cluster) { show($0, progress) }
+        }
+    }
+
+    private static func show(_ report: JobProgress, _ progress: Progress) {
+        switch report.phase {
+        case "step": progress.stepped(report.done, of: report.total, left: report.timeLeft)
+        default: break
+        }
+    }
+}

@@ -1,0 +1,120 @@
+import Coordinator
+import Models
+import Program
+import Protocol
+import Server
+import Synchronization
+import Tensor
+
+/// Makes pictures on a running cluster: an order comes in, PNG files with their records go out.
+final class Studio: Sendable {
+    private let configuration: ClusterConfiguration
+    private let model: AmusedImageModel
+    private let sources: [String: ParameterSource]
+    private let environment: ReproducibilityRecord.Environment
+    private let progress: Progress
+    private let loop = Mutex<DecodingLoop?>(nil)
+
+    /// Fingerprint of the model, which all members of the cluster must agree on.
+    var modelHash: String { model.model.identity }
+
+    /// Opens the configuration's model; weights are not read. Throws `CheckpointError`, `ModelError`, `TokenizerError`.
+    init(configuration: ClusterConfiguration, progress: Progress) throws {
+        self.configuration = configuration
+        self.progress = progress
+        model = try AmusedImageModel(try ModelLoader.open(configuration.model))
+        sources = try model.model.sources(of: Program(name: "model", parameters: model.model.parameters))
+        environment = ReproducibilityRecord.Environment(
+            version: Version.text, model: model.model.name, modelHash: model.model.identity,
+            dtype: configuration.model.dtype.rawValue, instructionSet: Machine.instructionSet,
+            mesh: configuration.mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: ","))
+    }
+
+    /// Finds what is wrong with an order before a cluster starts for it. Throws as ``make(_:on:progress:)``.
+    func check(_ order: Generate) throws { _ = try GenerationPlan(try Self.request(order), for: model) }
+
+    /// Loads what pictures of the model's own size and settings need.
+    func prepare(on cluster: Cluster, pictures: Int) async throws {
+        var request = GenerationRequest(prompt: "")
+        request.picturesPerPrompt = pictures
+        try await loop(on: cluster).prepare(request)
+        progress.finish()
+    }
+
+    /// Serves an order. Throws ``GenerationRequestError``, `PNGError` and what the cluster throws.
+    func make(
+        _ order: Generate, on cluster: Cluster, progress: @escaping @Sendable (JobProgress) async -> Void
+    ) async throws -> Pictures {
+        let request = try Self.request(order)
+        let warnings = Warnings()
+        let result = try await loop(on: cluster).generate(request) { event in
+            switch event {
+            case .promptCut(let prompt, let tokens):
+                await warnings.add(
+                    "the prompt '\(prompt.prefix(30))…' is too long: its last \(tokens) tokens are left out")
+            case .stepped(let step):
+                await progress(
+                    JobProgress(
+                        job: order.job, phase: "step", done: step.done, total: step.total,
+                        timeLeft: .seconds(step.secondsLeft)))
+            case .preview, .finished: break
+            }
+        }
+        let files = try result.pictures.map { picture in
+            let record = ReproducibilityRecord(plan: result.plan, picture: picture, environment: environment)
+            return try PNGFile.encode(picture.pixels, texts: record.texts)
+        }
+        return Pictures(job: order.job, files: files, warnings: await warnings.all)
+    }
+
+    /// The loop, which remembers what is installed; a studio works for one cluster all its life.
+    private func loop(on cluster: Cluster) -> DecodingLoop {
+        loop.withLock { loop in
+            if let loop { return loop }
+            let runner = ClusterRunner(
+                cluster: cluster, configuration: configuration, sources: sources, progress: progress)
+            let made = DecodingLoop(model: model, runner: runner, requests: RequestIdentifiers())
+            loop = made
+            return made
+        }
+    }
+
+    /// The order as the decoding loop takes it; decodes its pictures.
+    private static func request(_ order: Generate) throws -> GenerationRequest {
+        var request = GenerationRequest(prompt: order.prompt, seed: order.seed)
+        request.negativePrompt = order.negativePrompt.isEmpty ? nil : order.negativePrompt
+        request.picturesPerPrompt = order.count
+        request.steps = order.steps == 0 ? nil : order.steps
+        request.width = order.width == 0 ? nil : order.width
+        request.height = order.height == 0 ? nil : order.height
+        request.guidanceScale = order.guidanceScale.map { Float($0) }
+        request.temperature = order.temperatureStart.map { start in
+            order.temperatureEnd.map { TemperatureRange(from: Float(start), to: Float($0)) }
+                ?? TemperatureRange(Float(start))
+        }
+        guard !order.image.isEmpty else { return request }
+        let image = try PNGFile.decode(order.image).rgb
+        if order.mask.isEmpty {
+            request.editing = .variation(image: image, strength: order.strength ?? 0.5)
+        } else {
+            let mask = luminance(try PNGFile.decode(order.mask).rgb)
+            request.editing = .inpainting(image: image, mask: mask, strength: order.strength ?? 1)
+        }
+        return request
+    }
+
+    /// u8[H, W, 3] to u8[H, W], with the weights of ITU-R BT.601 in 16-bit fixed point.
+    private static func luminance(_ rgb: HostTensor) -> HostTensor {
+        let bytes = stride(from: 0, to: rgb.bytes.count, by: 3).map { start in
+            let (r, g, b) = (UInt32(rgb.bytes[start]), UInt32(rgb.bytes[start + 1]), UInt32(rgb.bytes[start + 2]))
+            return UInt8(truncatingIfNeeded: (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16)
+        }
+        return HostTensor(dtype: .u8, dims: Array(rgb.dims.prefix(2)), bytes: bytes)
+    }
+
+    /// What the user should know, gathered while an order is served.
+    private actor Warnings {
+        private(set) var all: [String] = []
+        func add(_ warning: String) { all.append(warning) }
+    }
+}
