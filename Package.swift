@@ -90,7 +90,11 @@ let package = Package(
             dependencies: ["Worker", "Runtime", "Transport", "Protocol", "Program", "Tensor", logging],
             swiftSettings: common),
         .testTarget(
-            name: "CoordinatorTests", dependencies: ["Coordinator", "Models", "Sharding", "Program", "Tensor"],
+            name: "CoordinatorTests",
+            dependencies: [
+                "Coordinator", "Worker", "Models", "Sharding", "Runtime", "Transport", "Protocol", "Program", "Tensor",
+                logging,
+            ],
             swiftSettings: common),
         .testTarget(name: "ServerTests", dependencies: ["Server", "Coordinator", "Tensor"], swiftSettings: common),
         .testTarget(
