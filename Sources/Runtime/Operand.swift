@@ -74,8 +74,12 @@ final class Scratch {
         threadByteCount = max(threadByteCount, aligned(perThread))
     }
 
-    /// Maps the memory once everything is reserved; false where the system refuses.
+    /// Maps what is reserved; false where the system refuses.
+    ///
+    /// A program that is prepared later may reserve more: addresses hold for one kernel's run only.
     func allocate() -> Bool {
+        if let memory, memory.byteCount >= byteCount { return true }
+        memory = nil
         memory = AlignedMemory(byteCount: byteCount)
         return memory != nil
     }

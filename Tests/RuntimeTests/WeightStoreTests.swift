@@ -26,7 +26,9 @@ struct WeightStoreTests {
     }
 
     /// A file with some bytes before and after the tensor.
-    private func withFile<R>(_ tensor: HostTensor, cutBy missing: Int = 0, _ body: (String, Int) throws -> R) throws -> R {
+    private func withFile<R>(_ tensor: HostTensor, cutBy missing: Int = 0, _ body: (String, Int) throws -> R) throws
+        -> R
+    {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
         defer { try? FileManager.default.removeItem(atPath: path) }
         let bytes = [UInt8](repeating: 7, count: 13) + tensor.bytes
@@ -38,10 +40,13 @@ struct WeightStoreTests {
     func viewsPermutationsAndBoxes(_ stored: DType, _ kept: DType) throws {
         let sample = Sample.random(stored == .f16 ? .f32 : stored, [Dim(6), Dim(20), Dim(3)], seed: 1)
         let values = sample.values.map { stored == .f16 ? Double(Float16($0)) : $0 }
-        let host = stored == .f16
-            ? HostTensor(dtype: .f16, dims: [6, 20, 3], bytes: sample.values.flatMap { value in
-                withUnsafeBytes(of: Float16(value).bitPattern) { Array($0) }
-            }) : sample.host
+        let host =
+            stored == .f16
+            ? HostTensor(
+                dtype: .f16, dims: [6, 20, 3],
+                bytes: sample.values.flatMap { value in
+                    withUnsafeBytes(of: Float16(value).bitPattern) { Array($0) }
+                }) : sample.host
         try withFile(host) { path, offset in
             for (view, permutation, ranges) in [
                 ([6, 20, 3], [0, 1, 2], [0..<6, 0..<20, 0..<3]), ([6, 20, 3], [2, 0, 1], [1..<3, 2..<6, 3..<17]),
@@ -56,7 +61,9 @@ struct WeightStoreTests {
                     ["w": .file(path: path, offset: offset, dtype: stored)])[0]
                 let expected = indices(box.dims).map { index -> Float in
                     var place = [Int](repeating: 0, count: view.count)
-                    for (i, dimension) in permutation.enumerated() { place[dimension] = index[i] + ranges[i].lowerBound }
+                    for (i, dimension) in permutation.enumerated() {
+                        place[dimension] = index[i] + ranges[i].lowerBound
+                    }
                     let value = Float(values[zip(place, view).reduce(0) { $0 * $1.1 + $1.0 }])
                     return kept == .bf16 ? BFloat16(value).float : value
                 }

@@ -2,7 +2,7 @@ import CKernels
 import Program
 import Tensor
 
-/// ``Opcode/conv``: the patches of some rows as a matrix, times the weights [Co, kh·kw·Ci], plus the bias, rounded once.
+/// ``Opcode/conv``: the patches of some rows as a matrix, times the weights [Co, kh·kw·Ci], plus the bias.
 enum ConvolutionKernel {
     /// Pixels whose patches are multiplied at a time, about; more read the weights less often.
     private static let pixelsPerBlock = 512
@@ -34,6 +34,15 @@ enum ConvolutionKernel {
         let packedBytes = context.packed == nil ? aligned(product.packedByteCount) : 0
         context.scratch.reserve(shared: widened + patches + products + packedBytes)
         let (packed, scratch, pool) = (context.packed, context.scratch, context.pool)
+        if result.shape[rank - 3] > 0 {
+            let rows = result.ranges[rank - 3]
+            let first = max(0, rows.lowerBound * window.stride - window.pad_low) / window.upsample
+            let last = (rows.upperBound - 1) * window.stride - window.pad_low + window.kernel_height - 1
+            let end = min(window.height, max(0, last / window.upsample + 1))
+            context.check(
+                x.ranges[rank - 3].lowerBound <= first && end <= x.ranges[rank - 3].upperBound,
+                "the operand holds the rows that the result's read")
+        }
         let pictures = x.shape.dropLast(3).reduce(1, *)
         let pictureByteCount = x.shape.suffix(3).reduce(1, *) * size
         let (firstRow, rowCount) = (result.ranges[rank - 3].lowerBound, result.shape[rank - 3])
