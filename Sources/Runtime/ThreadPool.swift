@@ -108,7 +108,8 @@ public final class ThreadPool {
 
     /// What the threads share.
     ///
-    /// Sendable because `job` is written only while no worker reads it: before `generation` grows, after `pending` is 0.
+    /// Sendable because `job` is written only while no worker reads it: before `generation` grows and after `pending`
+    /// is 0.
     private final class State: @unchecked Sendable {
         private static let spins = 2000
         private let generation = Atomic<UInt64>(0)
