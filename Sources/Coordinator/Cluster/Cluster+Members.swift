@@ -188,6 +188,8 @@ extension Cluster {
     private func settleLoss(_ index: Int) {
         guard let loss = members[index].loss else { return }
         members[index].loss = nil
+        // It counts as dead, so that what it may still do is not waited for.
+        members[index].process?.kill()
         switch phase {
         case .starting: fail(.startFailed(cluster: settings.name, problems: startProblems(index, loss.loss)))
         case .ready, .aborting, .reconnecting:

@@ -118,7 +118,8 @@ public actor Cluster {
         do {
             try listen()
             try launch()
-            try await wait(for: .all(.joined), deadline: settings.joinDeadline + .seconds(1), doing: "joining")
+            // The conversations watch the deadline, and know who is missing; this wait only has to last longer.
+            try await wait(for: .all(.joined), deadline: settings.joinDeadline + .seconds(60), doing: "joining")
             for index in members.indices { order(index, .assign(assignment(index))) }
             try await wait(for: .all(.bound), deadline: settings.connectDeadline, doing: "setting up its data plane")
             connect()
