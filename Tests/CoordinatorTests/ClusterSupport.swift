@@ -58,8 +58,8 @@ final class InProcessLauncher: Launcher {
     func kill(_ name: String) { handles.withLock { $0[name] }?.kill() }
 }
 
-/// An engine that never comes back from a call unless it is given up, like a device whose peer is stuck; it says when it
-/// runs.
+/// An engine that never comes back from a call unless it is given up, like a device whose peer is stuck; it says when
+/// it runs.
 final class WaitingEngine: RankEngine {
     let endpoint = "tcp://127.0.0.1:1"
     private let abortFlag: AbortFlag
@@ -101,7 +101,8 @@ enum HandPrograms {
             ],
             inputs: [.init(name: "x", buffer: 0)],
             outputs: [
-                .init(name: "parts", buffer: 1, isPrimary: true), .init(name: "whole", buffer: 2, isPrimary: device == 0),
+                .init(name: "parts", buffer: 1, isPrimary: true),
+                .init(name: "whole", buffer: 2, isPrimary: device == 0),
             ],
             instructions: [
                 .compute(.init(opcode: .add, operands: [0, 0], result: 1, attributes: [:], scope: "double")),

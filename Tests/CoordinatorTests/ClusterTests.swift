@@ -61,7 +61,11 @@ import Worker
                 return #expect(Bool(false), "\(String(describing: error))")
             }
             #expect(code == "missingResident")
-            // The next call waits until the new links stand.
+            // A release and a call wait until the new links stand.
+            _ = try await cluster.run("keep", request: 7, inputs: HandPrograms.input())
+            _ = await failure { _ = try await cluster.run("use", request: 5, inputs: [:]) }
+            await cluster.release(request: 7)
+            #expect(await failure { _ = try await cluster.run("use", request: 7, inputs: [:]) }?.code == "callFailed")
             let outputs = try await cluster.run("double", request: 6, inputs: HandPrograms.input())
             #expect(outputs["whole"]?.floats == (0..<8).map { Float(2 * $0) })
         }
@@ -74,8 +78,9 @@ import Worker
             let wrong = ["x": HostTensor([1, 2, 3] as [Float], dims: [3])]
             let error = await failure { _ = try await cluster.run("double", request: 1, inputs: wrong) }
             #expect(error?.code == "callFailed" && "\(error!)".contains("x"))
-            #expect(await failure { _ = try await cluster.run("nothing", request: 1, inputs: [:]) }
-                == .unknownProgram(key: "nothing"))
+            #expect(
+                await failure { _ = try await cluster.run("nothing", request: 1, inputs: [:]) }
+                    == .unknownProgram(key: "nothing"))
             let outputs = try await cluster.run("double", request: 2, inputs: HandPrograms.input())
             #expect(outputs["parts"]?.floats.last == 14)
         }
