@@ -23,7 +23,7 @@ final class InProcessLauncher: Launcher {
         func kill() { task.cancel() }
     }
 
-    typealias MakeEngine = @Sendable (WorkerSettings) -> WorkerService.MakeEngine
+    typealias MakeEngine = @Sendable (Worker.WorkerSettings) -> WorkerService.MakeEngine
     private let make: MakeEngine
     private let handles = Mutex<[String: Handle]>([:])
 
@@ -39,7 +39,7 @@ final class InProcessLauncher: Launcher {
     func launch(
         _ order: LaunchOrder, ended: @escaping @Sendable (WorkerExit) -> Void
     ) throws(ClusterError) -> any LaunchedWorker {
-        let settings = WorkerSettings(connect: order.connect, name: order.name, clusterID: order.clusterID)
+        let settings = Worker.WorkerSettings(connect: order.connect, name: order.name, clusterID: order.clusterID)
         let service = WorkerService(settings: settings, isa: "test", logger: testLogger, makeEngine: make(settings))
         let task = Task {
             do {

@@ -73,10 +73,10 @@ import Testing
     @Test func presetsOpen() throws {
         for preset in ModelSettings.presets {
             let settings = ModelSettings(source: .preset(preset), dtype: .f32, weights: .generated, seed: 3)
-            #expect(try settings.open().model.activation == .f32)
+            #expect(try ModelLoader.open(settings).activation == .f32)
         }
         #expect(throws: (any Error).self) {
-            _ = try ModelSettings(source: .path("/nowhere"), weights: .file).open()
+            _ = try ModelLoader.open(ModelSettings(source: .path("/nowhere"), weights: .file))
         }
     }
 
