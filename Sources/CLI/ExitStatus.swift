@@ -1,6 +1,7 @@
 import ArgumentParser
 import Coordinator
 import Models
+import Protocol
 
 /// What the process tells its caller.
 enum ExitStatus: Int32 {
@@ -19,7 +20,8 @@ enum ExitStatus: Int32 {
             Terminal.shared.note(error.rendered)
             return .configuration
         }
-        if error is GenerationRequestError || error is ModelError {
+        let isWrongOrder = (error as? ClientError)?.code == "request"
+        if isWrongOrder || error is GenerationRequestError || error is ModelError {
             Terminal.shared.note("tessera: error: \(error)")
             return .usage
         }

@@ -35,9 +35,4 @@ import Testing
         #expect(outcome.errors.contains("warning: worker-3 needs "))
     }
 
-    @Test func aSizeThatTheModelCannotMakeIsRefused() throws {
-        let outcome = try CommandLineTool.run(["plan", "--size", "100x100"])
-        #expect(outcome.code == 2)
-        #expect(outcome.errors.contains("100"))
-    }
 }

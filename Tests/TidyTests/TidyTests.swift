@@ -23,8 +23,10 @@ import Testing
             for (start, line) in file.lines.enumerated() where isFunction(line) && !line.hasSuffix("}") {
                 let indentation = line.prefix { $0 == " " }
                 let end = file.lines[(start + 1)...].firstIndex { $0.hasPrefix(indentation + "}") } ?? start
-                let isExcused = Self.longFunctions[file.path] != nil || file.lines[..<start].reversed().prefix { $0.contains("//") || $0.contains("@") }
-                    .contains { $0.contains("Long because") }
+                let isExcused =
+                    Self.longFunctions[file.path] != nil
+                    || file.lines[..<start].reversed().prefix { $0.contains("//") || $0.contains("@") }
+                        .contains { $0.contains("Long because") }
                 let count = end - start + 1
                 #expect(count <= Self.functionLinesMax || isExcused, "\(file):\(start + 1): \(count) lines")
             }
@@ -96,7 +98,8 @@ import Testing
     @Test func noLargeFiles() throws {
         let exempt = ["Tests/Fixtures/", "Models/", ".swiftpm/"]
         for path in SourceFile.paths(below: ".") where !exempt.contains(where: path.hasPrefix) {
-            let size = try FileManager.default.attributesOfItem(atPath: SourceFile.root.appending(path: path).path)[.size]
+            let size = try FileManager.default.attributesOfItem(atPath: SourceFile.root.appending(path: path).path)[
+                .size]
             let bytes = (size as? NSNumber)?.intValue ?? 0
             #expect(bytes <= 1 << 20, "\(path) has \(bytes) bytes")
         }

@@ -107,7 +107,8 @@ struct DoctorCommand: ParsableCommand {
         let locked = Machine.limit("Max locked memory") ?? "unknown"
         return [
             Finding(
-                verdict: isLow ? .doubtful : .fine, subject: "open files", text: files + (isLow ? "; ulimit -n 4096" : "")),
+                verdict: isLow ? .doubtful : .fine, subject: "open files",
+                text: files + (isLow ? "; ulimit -n 4096" : "")),
             Finding(subject: "locked memory", text: Int(locked).map(Progress.bytes) ?? locked),
         ]
     }

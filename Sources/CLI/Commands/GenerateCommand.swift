@@ -98,7 +98,8 @@ struct GenerateCommand: AsyncParsableCommand {
     /// What the cluster is asked for; reads the given pictures.
     private func order() throws -> Generate {
         Generate(
-            job: 1, prompt: prompt, negativePrompt: negativePrompt, seed: seed ?? UInt64.random(in: 0...UInt64(UInt32.max)),
+            job: 1, prompt: prompt, negativePrompt: negativePrompt,
+            seed: seed ?? UInt64.random(in: 0...UInt64(UInt32.max)),
             steps: steps ?? 0, guidanceScale: guidanceScale.map { Double($0) },
             temperatureStart: temperature.map { Double($0) }, count: count, width: size?.width ?? 0,
             height: size?.height ?? 0, image: try picture(image), mask: try picture(mask),

@@ -21,7 +21,9 @@ struct PlanCommand: AsyncParsableCommand {
     @Flag(help: "Prints JSON.")
     var json = false
 
-    @Option(name: [.customShort("n"), .customLong("count")], help: "Pictures made together; as many as keep all workers busy if left out.")
+    @Option(
+        name: [.customShort("n"), .customLong("count")],
+        help: "Pictures made together; as many as keep all workers busy if left out.")
     var count: Int?
 
     func validate() throws {
@@ -35,7 +37,8 @@ struct PlanCommand: AsyncParsableCommand {
             let needed = worker.weightBytes + worker.arenaBytes + worker.residentBytes
             guard let limit = settings.memoryByteCount, needed > limit else { continue }
             Terminal.shared.note(
-                "warning: \(worker.name) needs \(Progress.bytes(needed)), more than its limit of \(Progress.bytes(limit))")
+                "warning: \(worker.name) needs \(Progress.bytes(needed)), more than its limit of \(Progress.bytes(limit))"
+            )
         }
         Terminal.shared.result(json ? try report.json : report.text)
     }

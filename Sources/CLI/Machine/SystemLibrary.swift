@@ -32,9 +32,10 @@ enum SystemLibrary: String, CaseIterable {
         guard let handle = dlopen(rawValue, RTLD_NOW | RTLD_LOCAL) else { return nil }
         switch self {
         case .libzmq:
-            typealias Function = @convention(c) (
-                UnsafeMutablePointer<Int32>, UnsafeMutablePointer<Int32>, UnsafeMutablePointer<Int32>
-            ) -> Void
+            typealias Function =
+                @convention(c) (
+                    UnsafeMutablePointer<Int32>, UnsafeMutablePointer<Int32>, UnsafeMutablePointer<Int32>
+                ) -> Void
             guard let symbol = dlsym(handle, "zmq_version") else { return "unknown" }
             var (major, minor, patch): (Int32, Int32, Int32) = (0, 0, 0)
             unsafeBitCast(symbol, to: Function.self)(&major, &minor, &patch)

@@ -12,7 +12,7 @@ enum GenerateSession {
     /// Makes the order's pictures; progress goes to the terminal.
     static func pictures(_ configuration: ClusterConfiguration, _ order: Generate) async throws -> Pictures {
         let signals = StopSignals()
-        let logger = TerminalLog.logger(level: .warning)
+        let logger = TerminalLog.logger(level: .critical)
         let progress = Progress()
         defer { progress.finish() }
         return try await signals.stopping(after: 1) {

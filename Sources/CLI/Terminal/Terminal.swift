@@ -17,7 +17,9 @@ final class Terminal: Sendable {
     /// True where standard error is a terminal.
     let isInteractive: Bool
 
-    private init() { isInteractive = isatty(STDERR_FILENO) == 1 && getenv("TERM").map { strcmp($0, "dumb") != 0 } ?? false }
+    private init() {
+        isInteractive = isatty(STDERR_FILENO) == 1 && getenv("TERM").map { strcmp($0, "dumb") != 0 } ?? false
+    }
 
     /// Columns of the terminal; 80 where it does not say.
     var width: Int {

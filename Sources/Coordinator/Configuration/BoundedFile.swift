@@ -25,7 +25,9 @@ enum BoundedFile {
         var bytes = [UInt8](repeating: 0, count: byteCountMax + 1)
         var count = 0
         while count < bytes.count {
-            let read = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress! + count, $0.count - count) }
+            let read = bytes.withUnsafeMutableBytes {
+                Glibc.read(descriptor, $0.baseAddress! + count, $0.count - count)
+            }
             if read < 0 {
                 if errno == EINTR { continue }
                 return .failure(.system(errno))

@@ -1,7 +1,6 @@
 import Program
 import Yams
 
-
 extension ClusterConfiguration {
     /// Reads and checks a cluster file.
     ///
@@ -41,8 +40,10 @@ extension ClusterConfiguration {
             result = decoder.configuration(root)
             reader.noteUnusedFlags()
         }
-        let sorted = reader.problems.enumerated().sorted { ($0.element.order, $0.offset) < ($1.element.order, $1.offset) }
-            .map(\.element)
+        let sorted = reader.problems.enumerated().sorted {
+            ($0.element.order, $0.offset) < ($1.element.order, $1.offset)
+        }
+        .map(\.element)
         guard var result, sorted.allSatisfy({ $0.severity == .warning }) else {
             throw ConfigurationError(file: file, source: text, problems: sorted)
         }

@@ -33,7 +33,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
 
     /// Makes a configuration without reading a file; the caller vouches for its consistency.
     public init(
-        name: String = "tessera", model: ModelSettings, mesh: Mesh = .single, rules: LogicalAxisRules = LogicalAxisRules([:]),
+        name: String = "tessera", model: ModelSettings, mesh: Mesh = .single,
+        rules: LogicalAxisRules = LogicalAxisRules([:]),
         launcher: LauncherKind = .local, workers: [WorkerSettings],
         dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
         server: NetworkAddress = Self.defaultServer, warnings: [ConfigurationProblem] = []

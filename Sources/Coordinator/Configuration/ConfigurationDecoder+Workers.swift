@@ -25,7 +25,8 @@ extension ConfigurationDecoder {
             return (launcher, (deviceCount ?? count).map { Self.workers($0, common) })
         }
         if section.values["count"] != nil {
-            reader.note("give either 'count' or 'list', not both", at: section.location(of: "count"), keyPath: "workers.count")
+            reader.note(
+                "give either 'count' or 'list', not both", at: section.location(of: "count"), keyPath: "workers.count")
         }
         return (launcher, listed(list, section, common: common, axes: axes))
     }

@@ -16,7 +16,9 @@ enum ConfigurationSource {
         } catch let error as YamlError {
             return (nil, problems(of: error, in: text))
         } catch {
-            return (nil, [ConfigurationProblem(location: .file, keyPath: "", message: "not readable as YAML: \(error)")])
+            return (
+                nil, [ConfigurationProblem(location: .file, keyPath: "", message: "not readable as YAML: \(error)")]
+            )
         }
     }
 

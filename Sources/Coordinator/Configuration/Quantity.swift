@@ -26,7 +26,9 @@ enum Quantity {
         guard !digits.isEmpty, digits.count <= 20, let number = Double(digits) else { return .failure(.noNumber) }
         let unit = text.dropFirst(digits.count).drop { $0 == " " }
         guard !unit.isEmpty else { return .failure(.noUnit) }
-        guard let scale = units.first(where: { $0.name == unit })?.scale else { return .failure(.unknownUnit(String(unit))) }
+        guard let scale = units.first(where: { $0.name == unit })?.scale else {
+            return .failure(.unknownUnit(String(unit)))
+        }
         let product = (number * Double(scale)).rounded()
         guard product < 0x1p53 else { return .failure(.tooLarge) }
         return .success(Int(product))

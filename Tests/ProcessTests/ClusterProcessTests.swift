@@ -1,0 +1,84 @@
+import Foundation
+import Testing
+
+/// Whole clusters of real processes, seen from the command line.
+@Suite(.timeLimit(.minutes(5)), .serialized) struct ClusterProcessTests {
+    private let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+
+    init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
+
+    private func picture(_ name: String, _ arguments: [String]) throws -> Data {
+        let path = folder.appending(path: "\(name).png").path
+        let all = ["generate", "a red fox", "--seed", "7", "--steps", "3", "-o", path] + arguments
+        let outcome = try CommandLineTool.run(all)
+        try #require(outcome.code == 0, "\(outcome.errors)")
+        #expect(outcome.output == "\(path)\n")
+        return try Data(contentsOf: URL(filePath: path))
+    }
+
+    /// What follows the texts of a PNG, of which the record names the mesh.
+    private func pixels(_ png: Data) throws -> Data {
+        let start = try #require(png.range(of: Data("IDAT".utf8))).lowerBound
+        return png[start...]
+    }
+
+    @Test func aRunningClusterMakesTheSamePictureAsOneOfTheCall() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let alone = try picture("alone", ["--set", "control.port=0"])
+        let cluster = try RunningCluster()
+        let served = try picture("served", ["--set", "control.port=\(cluster.port)"])
+        #expect(alone == served)
+        let edited = try picture(
+            "edited",
+            [
+                "--set", "control.port=\(cluster.port)", "--image", folder.appending(path: "served.png").path,
+                "--strength", "0.5",
+            ])
+        #expect(edited != served)
+        let workers = cluster.workers
+        #expect(workers.count == 4)
+        #expect(cluster.end(SIGTERM) == 0)
+        #expect(workers.allSatisfy { kill($0, 0) != 0 })
+    }
+
+    @Test func oneWorkerMakesTheSamePictureAsFour() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appending(path: "one.yaml")
+        try Data("model: {preset: amused-tiny}\ncontrol: {port: 0}\n".utf8).write(to: file)
+        let one = try picture("one", ["-c", file.path])
+        let four = try picture("four", ["--set", "control.port=0"])
+        #expect(try pixels(one) == pixels(four))
+    }
+
+    @Test func aLostWorkerEndsTheCluster() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let cluster = try RunningCluster()
+        let workers = cluster.workers
+        kill(try #require(workers.first), SIGKILL)
+        cluster.process.waitUntilExit()
+        #expect(cluster.process.terminationStatus == 1)
+        #expect(workers.allSatisfy { kill($0, 0) != 0 })
+    }
+
+    @Test func workersEndWithAKilledCoordinator() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let cluster = try RunningCluster()
+        let workers = cluster.workers
+        _ = cluster.end(SIGKILL)
+        // The kernel ends them with their parent; how soon this process sees it is the scheduler's choice.
+        let clock = ContinuousClock()
+        let deadline = clock.now + .seconds(10)
+        while workers.contains(where: { kill($0, 0) == 0 }), clock.now < deadline { await Task.yield() }
+        #expect(workers.allSatisfy { kill($0, 0) != 0 })
+    }
+
+    @Test(arguments: [["--size", "100x100"], ["--image", "cluster.yaml"], ["--image", "nowhere.png"]])
+    func ordersThatCannotBeServedStartNothing(arguments: [String]) throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let outcome = try CommandLineTool.run(
+            ["generate", "x", "--set", "control.port=0", "-o", folder.appending(path: "x.png").path] + arguments)
+        #expect(outcome.code == 1 || outcome.code == 2)
+        #expect(!outcome.errors.contains("starting"))
+        #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+    }
+}
