@@ -47,19 +47,21 @@ let package = Package(
         .target(
             name: "Runtime", dependencies: ["Program", "Tensor", "CKernels", "CLinux", "COpenBLAS"],
             swiftSettings: common),
-        .target(name: "Protocol", dependencies: ["Program", "Tensor", protobuf], swiftSettings: common),
+        .target(
+            name: "Protocol", dependencies: ["Program", "Tensor", protobuf], exclude: ["tessera.proto"],
+            swiftSettings: common),
         .target(
             name: "Transport", dependencies: ["Protocol", "Program", "Tensor", "CZeroMQ", "CLinux", logging],
             swiftSettings: common),
 
         // Roles.
         .target(
-            name: "Worker", dependencies: ["Runtime", "Transport", "Protocol", "Program", "Tensor", logging],
+            name: "Worker", dependencies: ["Runtime", "Transport", "Protocol", "Program", "Tensor", "CLinux", logging],
             swiftSettings: common),
         .target(
             name: "Coordinator",
             dependencies: [
-                "Models", "Sharding", "Transport", "Protocol", "Program", "Tensor", "Yams", logging,
+                "Models", "Sharding", "Transport", "Protocol", "Program", "Tensor", "CLinux", "Yams", logging,
             ],
             swiftSettings: common),
         .target(name: "Server", dependencies: ["Coordinator", "Tensor", "CImage"], swiftSettings: common),
@@ -84,10 +86,15 @@ let package = Package(
             name: "TransportTests", dependencies: ["Transport", "Protocol", "Program", "Tensor"],
             swiftSettings: common),
         .testTarget(
-            name: "WorkerTests", dependencies: ["Worker", "Runtime", "Transport", "Protocol", "Program", "Tensor"],
+            name: "WorkerTests",
+            dependencies: ["Worker", "Runtime", "Transport", "Protocol", "Program", "Tensor", logging],
             swiftSettings: common),
         .testTarget(
-            name: "CoordinatorTests", dependencies: ["Coordinator", "Models", "Sharding", "Program", "Tensor"],
+            name: "CoordinatorTests",
+            dependencies: [
+                "Coordinator", "Worker", "Models", "Sharding", "Runtime", "Transport", "Protocol", "Program", "Tensor",
+                logging,
+            ],
             swiftSettings: common),
         .testTarget(name: "ServerTests", dependencies: ["Server", "Coordinator", "Tensor"], swiftSettings: common),
         .testTarget(

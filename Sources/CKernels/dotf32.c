@@ -10,12 +10,19 @@ size_t tk_dot_f32_packed_bytes(size_t n, size_t k) { return (n + NR - 1) / NR * 
 
 void tk_dot_f32_pack(const void *w, tk_dtype dtype, size_t ldw, size_t n0, size_t n1, size_t n, size_t k,
                      float *packed) {
-    for (size_t panel = n0; panel < n1; panel += NR) {
-        float *out = packed + panel * k;
-        for (size_t i = 0; i < NR; i++)
-            for (size_t j = 0; j < k; j++)
-                out[j * NR + i] = panel + i < n ? tk_read(w, dtype, (panel - n0 + i) * ldw + j) : 0.0f;
-    }
+    enum { STRETCH = 64 };
+    float rows[NR][STRETCH];
+    for (size_t panel = n0; panel < n1; panel += NR)
+        for (size_t j = 0; j < k; j += STRETCH) {
+            const size_t count = tk_least(STRETCH, k - j);
+            for (size_t i = 0; i < NR; i++) {
+                if (panel + i < n) tk_load(rows[i], w, dtype, (panel - n0 + i) * ldw + j, count);
+                else memset(rows[i], 0, sizeof rows[i]);
+            }
+            float *restrict out = packed + panel * k + j * NR;
+            for (size_t l = 0; l < count; l++)
+                for (size_t i = 0; i < NR; i++) out[l * NR + i] = rows[i][l];
+        }
 }
 
 typedef float block[MR][NR];

@@ -60,9 +60,11 @@ TK_CLONES void tk_layer_norm(void *out, tk_dtype out_dtype, const void *x, tk_dt
 
 TK_CLONES void tk_group_leaf(float *out, const void *x, tk_dtype dtype, size_t offset, size_t pixels, size_t row_pixels,
                              size_t channels, size_t groups, const float *means, float *scratch) {
-    float *restrict leaf = scratch, *restrict row = scratch + channels;
+    float *restrict leaf = scratch, *restrict row = scratch + channels, *restrict mean = scratch + 2 * channels;
     const size_t width = channels / groups;
     float v[TK_CHUNK];
+    if (means)
+        for (size_t c = 0; c < channels; c++) mean[c] = means[c / width];
     memset(leaf, 0, channels * sizeof(float));
     for (size_t p = 0; p < pixels; p += row_pixels) {
         memset(row, 0, channels * sizeof(float));
@@ -73,7 +75,7 @@ TK_CLONES void tk_group_leaf(float *out, const void *x, tk_dtype dtype, size_t o
                 tk_load(v, x, dtype, offset + q * channels + c, n);
                 if (means) {
                     for (size_t j = 0; j < n; j++) {
-                        const float d = v[j] - means[(c + j) / width];
+                        const float d = v[j] - mean[c + j];
                         v[j] = d * d;
                     }
                 }

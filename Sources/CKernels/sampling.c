@@ -56,6 +56,22 @@ TK_INLINE float exponential(uint32_t r) {
     return (float)-log_double(((double)(int32_t)(r >> 8) + 0.5) * 5.9604644775390625e-8);
 }
 
+/// Writes words of LANES blocks in order, of which the first has index `index`; out holds [first, last).
+TK_INLINE void spread(float *restrict out, const float values[4][LANES], uint64_t index, uint64_t first,
+                      uint64_t last) {
+    if (index >= first && index + 4 * LANES <= last) {
+        float *restrict to = out + (index - first);
+        for (size_t l = 0; l < LANES; l++)
+            for (size_t w = 0; w < 4; w++) to[l * 4 + w] = values[w][l];
+        return;
+    }
+    for (uint64_t l = 0; l < LANES; l++)
+        for (uint64_t w = 0; w < 4; w++) {
+            const uint64_t place = index + l * 4 + w;
+            if (place >= first && place < last) out[place - first] = values[w][l];
+        }
+}
+
 TK_CLONES void tk_exponential_noise(float *out, const int32_t rng[4], uint32_t position, size_t first, size_t count) {
     const size_t last = first + count;
     for (size_t block = first / 4; block * 4 < last; block += LANES) {
@@ -70,11 +86,7 @@ TK_CLONES void tk_exponential_noise(float *out, const int32_t rng[4], uint32_t p
         float q[4][LANES];
         for (int w = 0; w < 4; w++)
             for (int l = 0; l < LANES; l++) q[w][l] = exponential(x[w][l]);
-        for (size_t l = 0; l < LANES; l++)
-            for (size_t w = 0; w < 4; w++) {
-                const size_t index = (block + l) * 4 + w;
-                if (index >= first && index < last) out[index - first] = q[w][l];
-            }
+        spread(out, q, block * 4, first, last);
     }
 }
 
@@ -195,10 +207,6 @@ TK_CLONES void tk_generate_normal(float *out, uint64_t seed, uint64_t hash, uint
                 z[w][l] = mean + scale * (radius * cosine);
                 z[w + 1][l] = mean + scale * (radius * sine);
             }
-        for (uint64_t l = 0; l < LANES; l++)
-            for (uint64_t w = 0; w < 4; w++) {
-                const uint64_t index = (block + l) * 4 + w;
-                if (index >= begin && index < last) out[index - begin] = z[w][l];
-            }
+        spread(out, z, block * 4, begin, last);
     }
 }

@@ -8,7 +8,9 @@ final class AlignedMemory {
     let byteCount: Int
     private let mappedByteCount: Int
 
-    /// Maps at least `byteCount` bytes; nil where the system refuses. Large areas ask for huge pages.
+    /// Maps at least `byteCount` bytes; nil where the system refuses.
+    ///
+    /// Large areas ask for huge pages.
     init?(byteCount: Int) {
         self.byteCount = byteCount
         mappedByteCount = (max(byteCount, 1) + 4095) / 4096 * 4096

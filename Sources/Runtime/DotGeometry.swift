@@ -36,7 +36,8 @@ struct DotGeometry: Hashable {
             precondition(
                 elements.lowerBound >= local.lowerBound && elements.upperBound <= local.upperBound,
                 "dot: the result's tree nodes lie in the operand's range")
-            return ((elements.lowerBound - local.lowerBound) * inner)..<((elements.upperBound - local.lowerBound) * inner)
+            return
+                ((elements.lowerBound - local.lowerBound) * inner)..<((elements.upperBound - local.lowerBound) * inner)
         }
     }
 

@@ -14,7 +14,7 @@ public final class Executor {
     public struct Memory: Sendable, Hashable {
         /// The arena of buffers and staging areas.
         public let arena: Int
-        /// What kernels use besides.
+        /// What kernels use besides; executors with one thread pool share it.
         public let scratch: Int
         /// All of the weight store, which other executors share.
         public let weights: Int
@@ -50,18 +50,13 @@ public final class Executor {
     public init(program: LocalProgram, weights: WeightStore, threads: ThreadPool) throws {
         try ProgramCheck(program: program).run()
         try weights.load(for: [program])
-        func outOfMemory(_ byteCount: Int) -> ExecutionError {
-            ExecutionError(
-                .outOfMemory, program: program.name,
-                reason: "no memory for \(byteCount) bytes of activations; use more workers or a smaller batch")
-        }
         guard let arena = AlignedMemory(byteCount: program.arenaByteCount) else {
-            throw outOfMemory(program.arenaByteCount)
+            throw Self.outOfMemory(program, program.arenaByteCount)
         }
         self.program = program
         self.weights = weights
         self.arena = arena
-        scratch = Scratch(threadCount: threads.threadCount)
+        scratch = threads.scratch
         table = BufferTable(bases: .allocate(capacity: max(1, program.buffers.count)))
         table.bases.initialize(repeating: arena.base, count: max(1, program.buffers.count))
         for (index, buffer) in program.buffers.enumerated() {
@@ -96,7 +91,13 @@ public final class Executor {
             case .exchangeFinish(let index): runners[index].map { .finish($0) } ?? .kernel({})
             }
         }
-        guard scratch.allocate() else { throw outOfMemory(scratch.byteCount) }
+        guard scratch.allocate() else { throw Self.outOfMemory(program, scratch.byteCount) }
+    }
+
+    private static func outOfMemory(_ program: LocalProgram, _ byteCount: Int) -> ExecutionError {
+        ExecutionError(
+            .outOfMemory, program: program.name,
+            reason: "no memory for \(byteCount) bytes of activations; use more workers or a smaller batch")
     }
 
     deinit { table.bases.deallocate() }
@@ -119,8 +120,10 @@ public final class Executor {
         inputs: [String: HostTensor], residents: ResidentStore, request: UInt64, tag: FrameTag, fabric: any Fabric,
         deadline: Duration
     ) throws -> [Output] {
-        try copyIn(inputs)
+        // Another program of the pool may have reserved more since.
+        guard scratch.allocate() else { throw Self.outOfMemory(program, scratch.byteCount) }
         try resolveResidents(residents, request)
+        try copyIn(inputs)
         for (index, step) in steps.enumerated() {
             switch step {
             case .kernel(let kernel): kernel()

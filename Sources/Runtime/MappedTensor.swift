@@ -2,7 +2,9 @@ import Glibc
 
 /// A tensor's bytes in a file, mapped read-only while they are used.
 enum MappedTensor {
-    /// Calls `body` with the tensor's first byte. The pages leave the process's memory afterwards.
+    /// Calls `body` with the tensor's first byte.
+    ///
+    /// The pages leave the process's memory afterwards.
     static func with(
         tensor: String, path: String, offset: Int, byteCount: Int, _ body: (UnsafeRawPointer) -> Void
     ) throws(WeightError) {

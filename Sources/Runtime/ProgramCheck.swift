@@ -10,7 +10,9 @@ struct ProgramCheck {
         for (index, buffer) in program.buffers.enumerated() { try checkBuffer(index, buffer) }
         for port in program.inputs { try need(isBuffer(port.buffer), nil, "input \(port.name) names no buffer") }
         for port in program.outputs { try need(isBuffer(port.buffer), nil, "output \(port.name) names no buffer") }
-        for entry in program.residents { try need(isBuffer(entry.buffer), nil, "resident \(entry.name) names no buffer") }
+        for entry in program.residents {
+            try need(isBuffer(entry.buffer), nil, "resident \(entry.name) names no buffer")
+        }
         for (index, exchange) in program.exchanges.enumerated() { try checkExchange(index, exchange) }
         for (index, instruction) in program.instructions.enumerated() {
             switch instruction {

@@ -10,6 +10,8 @@ import Synchronization
 public final class ThreadPool {
     /// Threads that work on a loop, the caller included.
     public let threadCount: Int
+    /// Memory of the kernels that run on the pool.
+    let scratch: Scratch
     private let state: State
     private var handles: [pthread_t] = []
 
@@ -23,6 +25,7 @@ public final class ThreadPool {
         precondition(cpus.isEmpty || cpus.count >= threads, "pinning names a CPU for each thread")
         threadCount = threads
         state = State()
+        scratch = Scratch(threadCount: threads)
         // A thread that cannot be pinned (the CPU is not in the process's set) runs unpinned: only speed is at stake.
         if let first = cpus.first { _ = clinux_pin_thread(Int32(first)) }
         for index in 1..<max(1, threads) {
@@ -105,7 +108,8 @@ public final class ThreadPool {
 
     /// What the threads share.
     ///
-    /// Sendable because `job` is written only while no worker reads it: before `generation` grows and after `pending` is 0.
+    /// Sendable because `job` is written only while no worker reads it: before `generation` grows and after `pending`
+    /// is 0.
     private final class State: @unchecked Sendable {
         private static let spins = 2000
         private let generation = Atomic<UInt64>(0)

@@ -21,13 +21,13 @@ public enum WeightError: Error, Sendable, Hashable, CustomStringConvertible {
         case .mappingFailed(let tensor, let path, let errno):
             "weight \(tensor): cannot map \(path) (error \(errno)); check that it is a regular, readable file"
         case .missingFile(let tensor, let path, let errno):
-            "weight \(tensor): cannot open \(path) (error \(errno)); check that the model's folder is there and readable"
+            "weight \(tensor): cannot open \(path) (error \(errno)); check the model's folder and its permissions"
         case .missingSource(let tensor):
             "weight \(tensor): the checkpoint names no file for it; check that model and checkpoint belong together"
         case .outOfMemory(let byteCount):
             "no memory for \(byteCount) bytes of weights; use more workers or a narrower element type"
         case .truncated(let tensor, let path, let needed, let actual):
-            "weight \(tensor): \(path) has \(actual) bytes but the tensor ends at byte \(needed); download the file again"
+            "weight \(tensor): \(path) has \(actual) bytes, the tensor ends at \(needed); download the file again"
         case .unsupportedType(let tensor, let dtype):
             "weight \(tensor): stored as \(dtype), but only f32, bf16 and f16 can be read"
         case .wrongShape(let tensor, let reason):

@@ -154,7 +154,8 @@ enum WeightPacking {
     }
 
     static func pack(
-        _ geometry: DotGeometry, _ isa: tk_isa, _ plain: UnsafePointer<UInt16>, into destination: UnsafeMutableRawPointer
+        _ geometry: DotGeometry, _ isa: tk_isa, _ plain: UnsafePointer<UInt16>,
+        into destination: UnsafeMutableRawPointer
     ) {
         guard geometry.columns > 0 else { return }
         for (range, offset) in zip(geometry.ranges, offsets(geometry, isa)) where !range.isEmpty {

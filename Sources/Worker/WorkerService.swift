@@ -5,8 +5,8 @@ public import Transport
 /// A worker: joins a cluster, installs and runs the programs it is given, and leaves when the coordinator says so or is
 /// gone.
 ///
-/// Three threads of control: the control link's thread, the rank's thread (everything that computes or waits for peers),
-/// and the task that calls ``run()``, which only passes events between the two.
+/// Three threads of control: the control link's thread, the rank's thread (everything that computes or waits for
+/// peers), and the task that calls ``run()``, which only passes events between the two.
 public final class WorkerService: Sendable {
     /// Makes an engine on the rank's thread; its waits end when the flag is set.
     public typealias MakeEngine = @Sendable (Assign, AbortFlag) throws -> any RankEngine
@@ -172,7 +172,8 @@ public final class WorkerService: Sendable {
         if case .result(let result) = envelope.message {
             return [.failed(Failure(subject: .call(result.call), code: "size", message: failure))]
         }
-        logger.error("a message was not sent", metadata: ["message": "\(envelope.message.name)", "reason": "\(failure)"])
+        logger.error(
+            "a message was not sent", metadata: ["message": "\(envelope.message.name)", "reason": "\(failure)"])
         return [.disconnected]
     }
 

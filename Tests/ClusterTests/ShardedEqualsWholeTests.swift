@@ -6,7 +6,7 @@ import Testing
 /// Random programs with random annotations on random meshes give, bit for bit, what one device gives.
 @Suite("Sharded equals whole")
 struct ShardedEqualsWholeTests {
-    @Test("Random graphs, annotations and meshes, uneven speeds included", arguments: 0..<250)
+    @Test("Random graphs, annotations and meshes, uneven speeds included", arguments: 0..<400)
     func random(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed) &* 7919 &+ 3)
         let activation: DType = random.chance(60) ? .bf16 : .f32

@@ -79,7 +79,9 @@ import Testing
         func merged(_ parts: [String: String]...) -> [String: String] {
             parts.reduce(into: [:]) { $0.merge($1) { $1 } }
         }
-        let reports = ["progress": "progress", "installed": "installed", "program failed": "failure", "unknown result": "-"]
+        let reports = [
+            "progress": "progress", "installed": "installed", "program failed": "failure", "unknown result": "-",
+        ]
         return [
             .expecting: merged(
                 refused,

@@ -119,7 +119,9 @@ struct RandomMessages {
         let (source, destination) = (int(0...buffers.count - 1), int(0...buffers.count - 1))
         let (from, to) = (buffers[source].box.dims, buffers[destination].box.dims)
         let leaves = int(1...9)
-        let contributors = list(0...3) { Exchange.Contributor(device: $0.int(0...7), nodes: $0.nodes(leafCount: leaves)) }
+        let contributors = list(0...3) {
+            Exchange.Contributor(device: $0.int(0...7), nodes: $0.nodes(leafCount: leaves))
+        }
         return Exchange(
             kind: pick(CollectiveKind.allCases), axes: list(0...2) { $0.word() }, source: source,
             destination: destination,

@@ -142,7 +142,9 @@ struct ExchangeTests {
         let empty = cut(sizes, 0, [0, 0])[0]
         try checkMove(sizes, [all, empty, empty], [all, all, all])  // broadcast
         // Halo: each device's rows and one more on each side.
-        try checkMove(sizes, cut(sizes, 0, [0, 3, 5, 7]), [cut(sizes, 0, [0, 4])[0], cut(sizes, 0, [2, 6])[0], cut(sizes, 0, [4, 7])[0]])
+        try checkMove(
+            sizes, cut(sizes, 0, [0, 3, 5, 7]),
+            [cut(sizes, 0, [0, 4])[0], cut(sizes, 0, [2, 6])[0], cut(sizes, 0, [4, 7])[0]])
     }
 
     @Test(arguments: [DType.f32, .bf16])
@@ -163,7 +165,9 @@ struct ExchangeTests {
             outType == .bf16 ? BFloat16($0).float : $0
         }
         let contributors = (0..<3).map { Exchange.Contributor(device: $0, nodes: nodes[$0]) }
-        for destinations in [[all, all, all], cut(sizes, 0, [0, 2, 4, 5]), cut(sizes, 1, [0, 0, 1, 4]), cut(sizes, 2, [0, 5, 6, 6])] {
+        for destinations in [
+            [all, all, all], cut(sizes, 0, [0, 2, 4, 5]), cut(sizes, 1, [0, 0, 1, 4]), cut(sizes, 2, [0, 5, 6, 6]),
+        ] {
             let plan = Plan(
                 dims: sizes.map { Dim($0, granule: 1) }, sources: [all, all, all], destinations: destinations,
                 nodes: nodes, leafCount: leafCount,
@@ -204,7 +208,8 @@ struct ExchangeTests {
         let all = Box(covering: [2, 3])
         let inputs = [
             HostTensor([1, 7, 70, -Float.infinity, 16_777_216, 0] as [Float], dims: [2, 3]),
-            HostTensor([1, 4, 40, 2, 9, 90] as [Float], dims: [2, 3]), HostTensor([0.5, 1, 10, 3, 2, 20] as [Float], dims: [2, 3]),
+            HostTensor([1, 4, 40, 2, 9, 90] as [Float], dims: [2, 3]),
+            HostTensor([0.5, 1, 10, 3, 2, 20] as [Float], dims: [2, 3]),
         ]
         let plan = Plan(
             dims: [Dim(2), Dim(3)], sources: [all, all, all], destinations: [all, all, all], reduction: .argMax)

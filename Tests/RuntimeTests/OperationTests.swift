@@ -127,7 +127,8 @@ struct OperationTests {
 
     @Test(arguments: types)
     func reductions(_ dtype: DType) throws {
-        let x = Sample.random(dtype, [Dim(3, granule: 2), Dim(5, granule: 1), Dim(7), Dim(37, granule: 8)], seed: 1, 0...1)
+        let x = Sample.random(
+            dtype, [Dim(3, granule: 2), Dim(5, granule: 1), Dim(7), Dim(37, granule: 8)], seed: 1, 0...1)
         for kind in ["sum", "sumSquares", "sumSqrt", "max"] {
             for dimensions in [[0], [1], [3], [1, 2], [2, 3], [0, 1, 2, 3], [0, 2], [1, 3]] {
                 try check(
@@ -150,7 +151,8 @@ struct OperationTests {
                 SingleOperation(
                     opcode: .attention,
                     operands: [
-                        Sample.random(dtype, q.map { Dim($0) }, seed: 1), Sample.random(dtype, k.map { Dim($0) }, seed: 2),
+                        Sample.random(dtype, q.map { Dim($0) }, seed: 1),
+                        Sample.random(dtype, k.map { Dim($0) }, seed: 2),
                         Sample.random(dtype, k.map { Dim($0) }, seed: 3),
                     ],
                     attributes: [

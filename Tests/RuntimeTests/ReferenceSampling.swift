@@ -19,7 +19,8 @@ enum ReferenceSampling {
             let (count, batch) = (type.elementCount, type.sizes[0])
             return (0..<count).map { i in
                 let low = x[0].values[i]
-                return x[0].sizes[0] == 1 ? low : low + x[1].values[i / (count / batch)] * (x[0].values[count + i] - low)
+                return x[0].sizes[0] == 1
+                    ? low : low + x[1].values[i / (count / batch)] * (x[0].values[count + i] - low)
             }
         case .sumExp:
             let v = x[0].sizes[x[0].type.rank - 1]

@@ -85,7 +85,8 @@ struct ShardingTests {
             let depth = Dim(granule * count - 2, granule: granule)
             let (m, n) = (Dim(rows, granule: 1), Dim(columns, granule: 5))
             let operation = SingleOperation(
-                opcode: .dot, operands: [Sample.random(dtype, [m, depth], seed: 1), Sample.random(dtype, [n, depth], seed: 2)],
+                opcode: .dot,
+                operands: [Sample.random(dtype, [m, depth], seed: 1), Sample.random(dtype, [n, depth], seed: 2)],
                 attributes: ["contract": .int(1)], dtype: dtype, weights: isWeight ? [1] : [])
             try checkPassThrough(operation, m, ([0, nil], 0))
             try checkPassThrough(operation, n, ([nil, 0], 1))
@@ -134,7 +135,8 @@ struct ShardingTests {
         try checkReduced(
             SingleOperation(opcode: .sumExp, operands: [x, Sample.random(.f32, dims(2, 13, 3), seed: 2)]), columns,
             operands: [3, nil])
-        let sum = SingleOperation(opcode: .groupSum, operands: [Sample.random(dtype, dims(2) + [rows] + dims(3, 8), seed: 3)],
+        let sum = SingleOperation(
+            opcode: .groupSum, operands: [Sample.random(dtype, dims(2) + [rows] + dims(3, 8), seed: 3)],
             attributes: ["groups": .int(2)])
         try checkReduced(sum, rows, operands: [1])
         try checkReduced(
@@ -160,7 +162,9 @@ struct ShardingTests {
 
     @Test(arguments: types)
     func convolutionRows(_ dtype: DType) throws {
-        for (kernel, stride, low, high, upsample) in [(3, 1, 1, 1, 1), (3, 2, 0, 1, 1), (3, 1, 1, 1, 2), (1, 1, 0, 0, 1)] {
+        for (kernel, stride, low, high, upsample) in [
+            (3, 1, 1, 1, 1), (3, 2, 0, 1, 1), (3, 1, 1, 1, 2), (1, 1, 0, 0, 1),
+        ] {
             let rows = Dim(12, granule: 2)
             let operation = SingleOperation(
                 opcode: .conv,
@@ -180,7 +184,8 @@ struct ShardingTests {
                 let last = min(11, ((out.upperBound - 1) * stride - low + kernel - 1) / upsample)
                 let result = box(type.sizes, 1, out)
                 let needed = out.isEmpty ? 0..<0 : first..<(last + 1)
-                let boxes = [box(operation.operands[0].sizes, 1, needed)]
+                let boxes =
+                    [box(operation.operands[0].sizes, 1, needed)]
                     + operation.operands.dropFirst().map { Box(covering: $0.sizes) }
                 let piece = try operation.run(boxes: boxes, result: result).floats
                 #expect(piece == part(whole, type.sizes, result))
@@ -194,7 +199,10 @@ struct ShardingTests {
         let rows = Dim(9, granule: 1)
         let operation = SingleOperation(
             opcode: .depthwiseConv,
-            operands: [Sample.random(dtype, dims(2) + [rows] + dims(4, 21), seed: 1), Sample.random(dtype, dims(21, 3, 3), seed: 2)],
+            operands: [
+                Sample.random(dtype, dims(2) + [rows] + dims(4, 21), seed: 1),
+                Sample.random(dtype, dims(21, 3, 3), seed: 2),
+            ],
             dtype: dtype)
         let whole = try operation.whole().floats
         for range in cuts(rows) where !range.isEmpty {
@@ -212,8 +220,15 @@ struct ShardingTests {
         let rng = Sample(.i32, dims(2, 4), [5, 6, 0, 1, 5, 6, 1, 1])
         let z = Sample.random(.f32, dims(2, 3, 2, 8), seed: 2)
         let operations = [
-            (SingleOperation(opcode: .choose, operands: [logits, rng], attributes: ["noise": .text("generated")]), [3, nil]),
-            (SingleOperation(opcode: .nearestCode, operands: [z, Sample.random(.f32, [vocabulary] + dims(8), seed: 3)]), [nil, 0]),
+            (
+                SingleOperation(opcode: .choose, operands: [logits, rng], attributes: ["noise": .text("generated")]),
+                [3, nil]
+            ),
+            (
+                SingleOperation(
+                    opcode: .nearestCode, operands: [z, Sample.random(.f32, [vocabulary] + dims(8), seed: 3)]),
+                [nil, 0]
+            ),
         ]
         for (operation, dimensions) in operations {
             let whole = try operation.whole().floats
@@ -257,7 +272,9 @@ struct ShardingTests {
         let depth = Dim(300, granule: 32)
         var operation = SingleOperation(
             opcode: .dot,
-            operands: [Sample.random(dtype, dims(70) + [depth], seed: 1), Sample.random(dtype, dims(200) + [depth], seed: 2)],
+            operands: [
+                Sample.random(dtype, dims(70) + [depth], seed: 1), Sample.random(dtype, dims(200) + [depth], seed: 2),
+            ],
             attributes: ["contract": .int(1)], dtype: dtype)
         operation.threads = 1
         let alone = try operation.whole()

@@ -5,14 +5,16 @@ import Transport
 /// Every simulated fault is survived or ends in an error; none is silent.
 struct LocalFabricFaultTests {
     /// Sends twenty messages over a faulty link and returns what the receiver makes of them.
-    private func transfer(_ injector: FaultInjector) async -> (received: Int, failures: [Int: TransportError]) {
+    private func transfer(
+        _ injector: FaultInjector, deadline: Duration = .seconds(60)
+    ) async -> (received: Int, failures: [Int: TransportError]) {
         let received = ConditionLock(0)
         let failures = await withRanks(.local, 2, faults: injector) { fabric in
             for index in 0..<20 {
                 if fabric.rank == 0 {
                     try fabric.send(pattern(100, index), to: 1, tag(index))
                 } else {
-                    let bytes = try fabric.receive(100, from: 0, tag(index), deadline: .milliseconds(200))
+                    let bytes = try fabric.receive(100, from: 0, tag(index), deadline: index == 19 ? deadline : .seconds(60))
                     #expect(bytes == pattern(100, index))
                     received.update { $0 += 1 }
                 }
@@ -36,7 +38,7 @@ struct LocalFabricFaultTests {
         let (received, failures) = await transfer(only(7, .drop))
         #expect(received == 7 && failures.mapValues(\.code) == [1: "unexpectedFrame"])
         #expect(failures[1]?.description.contains("frame 8 after frame 7 was lost") == true)
-        let (last, lastFailures) = await transfer(only(19, .drop))
+        let (last, lastFailures) = await transfer(only(19, .drop), deadline: .milliseconds(20))
         #expect(last == 19 && lastFailures.mapValues(\.code) == [1: "deadline"])
     }
 

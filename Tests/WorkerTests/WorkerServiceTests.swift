@@ -102,7 +102,9 @@ struct HandCoordinator {
             try coordinator.say(run(8, "k"))
             _ = try await coordinator.next()
             try coordinator.say(.shutdown(reason: "the test is over"))
-            guard case .goodbye? = try await coordinator.next() else { return #expect(Bool(false), "no goodbye") }
+            // The goodbye, or the news of the connection's end where that was faster.
+            let last = try await coordinator.next()
+            #expect(last == nil || last?.name == "GOODBYE")
         }
         #expect(end == .shutdown("the test is over"))
         #expect(log == ["connect 1", "run 7", "release 1", "run 8", "engine gone"])
@@ -168,7 +170,9 @@ struct HandCoordinator {
         let (end, _) = try await play { coordinator in
             try await join(&coordinator)
             coordinator.sayRaw([0xFF, 0x00, 0x12])
-            guard case .goodbye? = try await coordinator.next() else { return #expect(Bool(false), "no goodbye") }
+            // The goodbye, or the news of the connection's end where that was faster.
+            let last = try await coordinator.next()
+            #expect(last == nil || last?.name == "GOODBYE")
         }
         guard case .violation(let error) = end else { return #expect(Bool(false), "\(end)") }
         #expect(error.code == .malformed)

@@ -17,7 +17,8 @@ size_t tk_dot_f32_packed_bytes(size_t n, size_t k);
 
 /// Packs rows [n0, n1) of w[n][k], rows `ldw` elements apart (f32 or bf16); w points to row n0. n0 is a multiple of
 /// TK_DOT_F32_COLUMNS, n1 likewise or n. Rows beyond n are zero.
-void tk_dot_f32_pack(const void *w, tk_dtype dtype, size_t ldw, size_t n0, size_t n1, size_t n, size_t k, float *packed);
+void tk_dot_f32_pack(const void *w, tk_dtype dtype, size_t ldw, size_t n0, size_t n1, size_t n, size_t k,
+                     float *packed);
 
 /// Computes rows [m0, m1) and columns [n0, n1) over elements [k0, k1) of k (of a packed matrix of depth k), which are
 /// one node of a reduction tree. n0 is a multiple of TK_DOT_F32_COLUMNS, n1 likewise or n. x and out point to row 0,

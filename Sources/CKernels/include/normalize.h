@@ -13,10 +13,10 @@ void tk_rms_norm(void *out, tk_dtype out_dtype, const void *x, tk_dtype x_dtype,
 void tk_layer_norm(void *out, tk_dtype out_dtype, const void *x, tk_dtype x_dtype, const void *w, tk_dtype w_dtype,
                    const void *b, tk_dtype b_dtype, size_t begin, size_t end, size_t count, float eps);
 
-/// Sums of one leaf of picture rows: `pixels` pixels of `channels` values from element `offset`, in rows of `row_pixels`.
+/// Sums of one leaf of picture rows: `pixels` pixels of `channels` values from element `offset`, `row_pixels` a row.
 ///
 /// out[g] = the sum over the pixels and the channels of group g of x (means NULL) or of (x - means[g])^2.
-/// Order: channel by channel, pixels of a row, rows, then the channels of a group. scratch: 2 * channels floats.
+/// Order: channel by channel, pixels of a row, rows, then the channels of a group. scratch: 3 * channels floats.
 void tk_group_leaf(float *out, const void *x, tk_dtype dtype, size_t offset, size_t pixels, size_t row_pixels,
                    size_t channels, size_t groups, const float *means, float *scratch);
 

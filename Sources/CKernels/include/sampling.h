@@ -35,7 +35,7 @@ void tk_choice_index(int32_t *out, const float *choice, size_t count);
 /// The chosen index where the token is `mask`, else the token.
 void tk_accept_tokens(int32_t *out, const int32_t *tokens, const float *choice, size_t count, int32_t mask);
 
-/// log(max(p, 1e-20)) + temperature * gumbel of one token; p = exp(logit - max) / sum, or 3.4028235e38 for known tokens.
+/// log(max(p, 1e-20)) + temperature * gumbel of one token; p = exp(logit - max) / sum, 3.4028235e38 for known tokens.
 float tk_confidence(int masked, float logit, float max, float sum, float temperature, float gumbel);
 
 /// One picture's re-masking: positions with a confidence below sorted[mask_count] get the mask token. A negative

@@ -104,7 +104,17 @@ extension Cluster {
     /// Frees what a request left on the devices.
     public func release(request: UInt64) {
         steps[request] = nil
-        for index in members.indices { order(index, .release(request: request)) }
+        releases.insert(request)
+        flushReleases()
+    }
+
+    /// Tells the workers which requests have ended, as soon as they take orders.
+    private func flushReleases() {
+        guard case .ready = phase else { return }
+        for request in releases.sorted() {
+            for index in members.indices { order(index, .release(request: request)) }
+        }
+        releases = []
     }
 
     private func waitUntilReady() async throws {
@@ -212,6 +222,16 @@ extension Cluster {
         for call in ended.values { call.continuation.resume(throwing: error(of: call, because)) }
     }
 
+    /// When all workers have made their new links: takes orders again.
+    func finishReconnect() {
+        guard case .reconnecting = phase,
+            members.allSatisfy({ $0.session.state == .ready && $0.session.epoch == epoch })
+        else { return }
+        phase = .ready
+        logger.info("cluster has recovered", metadata: ["epoch": "\(epoch)"])
+        flushReleases()
+    }
+
     private func error(of call: Call, _ because: String) -> ClusterError {
         guard let (rank, failure) = call.failure, failure.code != Failure.abortedCode else {
             return .callAborted(program: call.program, request: call.request, step: call.step, because: because)
@@ -228,9 +248,7 @@ extension Cluster {
             let late = calls.values.flatMap(\.remaining) + installs.values.flatMap(\.remaining)
             fail(stuck(late, "giving up a failed call", settings.abortDeadline))
         case .reconnecting(let since):
-            if members.allSatisfy({ $0.session.state == .ready && $0.session.epoch == epoch }) {
-                phase = .ready
-            } else if now - since > settings.connectDeadline {
+            if now - since > settings.connectDeadline {
                 let late = members.indices.filter { members[$0].session.state != .ready }
                 fail(stuck(late, "connecting to its peers again", settings.connectDeadline))
             }

@@ -90,7 +90,8 @@ extension Cluster {
         let free = members.firstIndex { !$0.spec.isLaunched && $0.session.state == .expecting }
         guard let index = free else {
             throw ProtocolError(
-                .order, "cluster \(settings.name) has no place for worker \(hello.worker): list it in the configuration")
+                .order, "cluster \(settings.name) has no place for worker \(hello.worker): list it in the configuration"
+            )
         }
         members[index].spec.name = hello.worker
         admit(index, envelope, peer)
@@ -112,12 +113,8 @@ extension Cluster {
 
     private func lose(_ peer: PeerID) {
         if let index = ranks[peer] {
-            // The end of its process says more, and is on its way.
-            if members[index].isRunning {
-                members[index].disconnected = members[index].disconnected ?? now
-            } else {
-                handle(index, .disconnected)
-            }
+            // Its goodbye and the end of its process say more, and may still be on their way.
+            members[index].disconnected = members[index].disconnected ?? now
         } else if clients.remove(peer) != nil {
             clientContinuation.yield(.gone(peer))
         }
@@ -143,7 +140,8 @@ extension Cluster {
                 logger.info(
                     "worker joined",
                     metadata: ["worker": "\(hello.worker)", "host": "\(hello.host)", "isa": "\(hello.isa)"])
-            case .bound, .ready: break
+            case .bound: break
+            case .ready: finishReconnect()
             case .progress(let report): tell(index, report)
             case .installed(let report): finishInstall(index, report.programKey, .success(report))
             case .result(let result): finishCall(index, result)
@@ -190,6 +188,8 @@ extension Cluster {
     private func settleLoss(_ index: Int) {
         guard let loss = members[index].loss else { return }
         members[index].loss = nil
+        // It counts as dead, so that what it may still do is not waited for.
+        members[index].process?.kill()
         switch phase {
         case .starting: fail(.startFailed(cluster: settings.name, problems: startProblems(index, loss.loss)))
         case .ready, .aborting, .reconnecting:

@@ -99,8 +99,12 @@ extension Cluster {
         case .exited: return members.allSatisfy { !$0.isRunning }
         case .gone:
             return members.allSatisfy { !$0.isRunning && ($0.session.state == .closed || $0.process != nil) }
-        case .ready: if case .ready = phase { return true } else { return false }
-        case .stopped: if case .stopped = phase { return true } else { return false }
+        case .ready:
+            guard case .ready = phase else { return false }
+            return true
+        case .stopped:
+            guard case .stopped = phase else { return false }
+            return true
         }
     }
 

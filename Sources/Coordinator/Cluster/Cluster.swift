@@ -5,13 +5,13 @@ import Transport
 /// A running cluster: its workers' processes, the conversations with them, and the calls in flight.
 ///
 /// ``start()`` brings it up and ``shutdown(reason:drain:)`` must end it; ``withCluster(_:launcher:logger:body:)`` does
-/// both. In between programs are installed and run on all devices at once. When a worker is lost all calls fail with
-/// ``ClusterError/workerLost(worker:rank:loss:doing:log:)`` and the cluster takes no more; when a call merely fails, all
-/// devices give up what they run, make new links in a new epoch, and the cluster goes on.
+/// both. In between programs are installed and run on all devices at once. When a worker is lost all calls fail, by its
+/// name, and the cluster takes no more; when a call merely fails, all devices give up what they run, make new links in a
+/// new epoch, and the cluster goes on.
 public actor Cluster {
     /// How often sessions look at the clock.
     static let tickInterval = Duration.milliseconds(50)
-    /// How long the news of a process's end may come after that of its connection's.
+    /// How long a worker's goodbye and the end of its process may come after the end of its connection.
     static let exitGrace = Duration.milliseconds(300)
     /// Orders of clients that wait for their reader.
     static let clientQueueLimit = 256
@@ -79,6 +79,8 @@ public actor Cluster {
     var installs: [UInt64: Installation] = [:]
     var installed: Set<String> = []
     var steps: [UInt64: UInt32] = [:]
+    /// Requests that have ended while the workers took no orders.
+    var releases: Set<UInt64> = []
     private var lastNumber: UInt64 = 0
 
     /// A cluster that is not running. Without a launcher all workers must join by themselves.
@@ -116,7 +118,8 @@ public actor Cluster {
         do {
             try listen()
             try launch()
-            try await wait(for: .all(.joined), deadline: settings.joinDeadline + .seconds(1), doing: "joining")
+            // The conversations watch the deadline, and know who is missing; this wait only has to last longer.
+            try await wait(for: .all(.joined), deadline: settings.joinDeadline + .seconds(60), doing: "joining")
             for index in members.indices { order(index, .assign(assignment(index))) }
             try await wait(for: .all(.bound), deadline: settings.connectDeadline, doing: "setting up its data plane")
             connect()

@@ -5,7 +5,7 @@ import Tensor
 enum OutputAssembly {
     /// The whole tensors by name.
     ///
-    /// Throws ``ClusterError/incompleteOutput(program:output:reason:)`` where parts are missing or contradict each other.
+    /// Throws ``ClusterError`` (`incompleteOutput`) where parts are missing or contradict each other.
     static func assemble(_ parts: [OutputPart], program: String) throws(ClusterError) -> [String: HostTensor] {
         var result: [String: HostTensor] = [:]
         for (name, parts) in Dictionary(grouping: parts, by: \.name) {

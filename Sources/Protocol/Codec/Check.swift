@@ -24,7 +24,9 @@ enum Check {
     }
 
     /// A number that refers to one of `range`.
-    static func index(_ value: UInt32, _ range: Range<Int>, _ what: @autoclosure () -> String) throws(ProtocolError) -> Int {
+    static func index(_ value: UInt32, _ range: Range<Int>, _ what: @autoclosure () -> String) throws(ProtocolError)
+        -> Int
+    {
         guard range.contains(Int(value)) else {
             throw ProtocolError(.bounds, "\(what()) is \(value), which is not in \(range)")
         }
@@ -41,7 +43,8 @@ enum Check {
         _ value: String, _ what: @autoclosure () -> String, _ limit: Int = ProtocolLimits.textBytes
     ) throws(ProtocolError) -> String {
         guard value.utf8.count <= limit else {
-            throw ProtocolError(.bounds, "\(what()) has \(value.utf8.count) bytes, which is above the limit of \(limit)")
+            throw ProtocolError(
+                .bounds, "\(what()) has \(value.utf8.count) bytes, which is above the limit of \(limit)")
         }
         return value
     }
@@ -76,7 +79,8 @@ enum Check {
     /// Sizes of a tensor whose element count stays below the limit (a size of 0 is allowed).
     static func dims(_ values: [UInt64], _ what: @autoclosure () -> String) throws(ProtocolError) -> [Int] {
         guard values.count <= ProtocolLimits.rank else {
-            throw ProtocolError(.bounds, "\(what()) has rank \(values.count), above the limit of \(ProtocolLimits.rank)")
+            throw ProtocolError(
+                .bounds, "\(what()) has rank \(values.count), above the limit of \(ProtocolLimits.rank)")
         }
         var product = 1
         var dims: [Int] = []

@@ -28,8 +28,8 @@ public enum Codec {
         guard bytes.count <= ProtocolLimits.memberBytes else {
             throw ProtocolError(
                 .size,
-                "a \(envelope.message.name) message of \(bytes.count) bytes is longer than the \(ProtocolLimits.memberBytes)"
-                    + " that a peer accepts: use fewer pictures in a batch")
+                "a \(envelope.message.name) message has \(bytes.count) bytes, but a peer accepts"
+                    + " \(ProtocolLimits.memberBytes): use fewer pictures in a batch")
         }
         return bytes
     }

@@ -78,7 +78,9 @@ extension WireAttribute {
         case .float(let number): .float(try Check.finite(number, "the attribute \(name)"))
         case .ints(let list):
             .ints(
-                try Check.entries(list.values, ProtocolLimits.attributes, "integers in attribute \(name)").map { Int($0) }
+                try Check.entries(list.values, ProtocolLimits.attributes, "integers in attribute \(name)").map {
+                    Int($0)
+                }
             )
         case .text(let word): .text(try Check.name(word, "the attribute \(name)"))
         case nil: throw ProtocolError(.missing, "the attribute \(name) has no value")

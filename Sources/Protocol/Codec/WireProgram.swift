@@ -104,7 +104,8 @@ extension WireLocalBuffer {
         var annotated: [Dim] = []
         for (size, granule) in zip(dims, granules) {
             guard granule >= 1 else { throw ProtocolError(.bounds, "\(what) has a granule of 0") }
-            annotated.append(Dim(size, granule: try Check.count(granule, ProtocolLimits.elements, "a granule of \(what)")))
+            annotated.append(
+                Dim(size, granule: try Check.count(granule, ProtocolLimits.elements, "a granule of \(what)")))
         }
         let leaves = try Check.count(leafCount, ProtocolLimits.leaves, "the leaf count of \(what)")
         var buffer = LocalBuffer(
@@ -181,8 +182,10 @@ extension WireParameterSlice {
         let name = try Check.required(spec.name, "a weight's name")
         let file = try Check.dims(spec.fileDims, name)
         let view = try Check.dims(spec.view, name)
-        guard file.reduce(1, *) == view.reduce(1, *), spec.permutation.map(Int.init).sorted() == Array(view.indices) else {
-            throw ProtocolError(.bounds, "the weight \(name) is viewed as \(view), which does not fit its shape \(file)")
+        guard file.reduce(1, *) == view.reduce(1, *), spec.permutation.map(Int.init).sorted() == Array(view.indices)
+        else {
+            throw ProtocolError(
+                .bounds, "the weight \(name) is viewed as \(view), which does not fit its shape \(file)")
         }
         let decoded = ParameterSpec(
             name: name, part: try Check.name(spec.part, "the part of \(name)"),

@@ -1,10 +1,11 @@
+import SwiftProtobuf
+import Tensor
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
     import Foundation
 #endif
-import SwiftProtobuf
-import Tensor
 
 extension WireTensor {
     /// Encodes a tensor.

@@ -2,7 +2,7 @@ import CKernels
 import Program
 import Tensor
 
-/// ``Opcode/conv``: the patches of some rows as a matrix, times the weights [Co, kh·kw·Ci], plus the bias, rounded once.
+/// ``Opcode/conv``: the patches of some rows as a matrix, times the weights [Co, kh·kw·Ci], plus the bias.
 enum ConvolutionKernel {
     /// Pixels whose patches are multiplied at a time, about; more read the weights less often.
     private static let pixelsPerBlock = 512
@@ -34,6 +34,7 @@ enum ConvolutionKernel {
         let packedBytes = context.packed == nil ? aligned(product.packedByteCount) : 0
         context.scratch.reserve(shared: widened + patches + products + packedBytes)
         let (packed, scratch, pool) = (context.packed, context.scratch, context.pool)
+        checkRows(window, context)
         let pictures = x.shape.dropLast(3).reduce(1, *)
         let pictureByteCount = x.shape.suffix(3).reduce(1, *) * size
         let (firstRow, rowCount) = (result.ranges[rank - 3].lowerBound, result.shape[rank - 3])
@@ -71,6 +72,17 @@ enum ConvolutionKernel {
                 }
             }
         }
+    }
+
+    /// The operand holds every row inside the picture that the result's rows read.
+    private static func checkRows(_ window: tk_window, _ context: OperationContext) {
+        let dimension = context.result.rank - 3
+        let (rows, held) = (context.result.ranges[dimension], context.operands[0].ranges[dimension])
+        if rows.isEmpty { return }
+        let first = max(0, rows.lowerBound * window.stride - window.pad_low) / window.upsample
+        let last = (rows.upperBound - 1) * window.stride - window.pad_low + window.kernel_height - 1
+        let end = min(window.height, max(0, last / window.upsample + 1))
+        context.check(held.lowerBound <= first && end <= held.upperBound, "the operand holds the rows that are read")
     }
 
     /// Weights that are no parameter: [Co, Ci, kh, kw] to [Co, kh, kw, Ci], then packed.

@@ -69,7 +69,9 @@ struct MatrixProduct {
         }
     }
 
-    /// Computes one node. x: `rows` rows of the local depth; out: rows of `geometry.columns`.
+    /// Computes one node.
+    ///
+    /// x: `rows` rows of the local depth; out: rows of `geometry.columns`.
     func run(
         rows: Int, x: UnsafeRawPointer, packed: UnsafeRawPointer, node: Int, out: UnsafeMutableRawPointer,
         outType: tk_dtype

@@ -47,7 +47,7 @@ enum NormalizationKernels {
         let divisor = context.opcode == .groupSquares ? Float(context.attributes.float("count")) : 1
         let (leafCount, rowElements) = (leaves.ranges.count, width * channels)
         let pictureElements = x.shape[rank - 3] * rowElements
-        context.scratch.reserve(shared: pictures * leafCount * groups * 4, perThread: (2 * channels + groups) * 4)
+        context.scratch.reserve(shared: pictures * leafCount * groups * 4, perThread: (3 * channels + groups) * 4)
         let (pool, scratch) = (context.pool, context.scratch)
         return {
             let partials = scratch.shared.assumingMemoryBound(to: Float.self)
@@ -55,7 +55,7 @@ enum NormalizationKernels {
                 let (picture, leaf) = (index / leafCount, index % leafCount)
                 let rows = leaves.ranges[leaf]
                 let own = scratch.ofThread(thread).assumingMemoryBound(to: Float.self)
-                let means = own + 2 * channels
+                let means = own + 3 * channels
                 if let sums {
                     for group in 0..<groups { means[group] = sums.floats[picture * groups + group] / divisor }
                 }

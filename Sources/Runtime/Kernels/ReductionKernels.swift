@@ -10,6 +10,9 @@ enum ReductionKernels {
         /// Elements for each index of the first reduced dimension.
         var inside = 1
         var inner = 1
+        /// True where nothing follows the reduced dimensions in the whole value: each result is one run of memory.
+        /// Which order of summation is used must not depend on how much of a following dimension is here.
+        var isRun = false
         /// Indices along the first reduced dimension that are here.
         var length = 1
         /// Element offset of each result, and of each element below one index of the first reduced dimension.
@@ -42,7 +45,7 @@ enum ReductionKernels {
                     let offsets = leaf.flatMap { i in scattered.reduced.map { $0 + i * scattered.stride } }
                     sums[index] = tk_reduce_gather(kind, x.pointer, real, result, offsets, offsets.count)
                 }
-            } else if layout.inner == 1 {
+            } else if layout.isRun {
                 sums[0] = tk_reduce_run(kind, x.pointer, real, start, count)
             } else {
                 tk_reduce_rows(kind, sums, x.pointer, real, start, count, layout.inner)
@@ -109,6 +112,7 @@ enum ReductionKernels {
             layout.outer = x.shape[..<first].reduce(1, *)
             layout.inside = x.shape[(first + 1)..<(last + 1)].reduce(1, *)
             layout.inner = x.shape[(last + 1)...].reduce(1, *)
+            layout.isRun = x.buffer.dims[(last + 1)...].allSatisfy { $0.size == 1 }
             return layout
         }
         var strides = [Int](repeating: 1, count: x.rank)

@@ -102,23 +102,43 @@ struct ShardGeometry {
         axes.reduce(0) { $0 * mesh.axes[$1].size + coordinates[device][$1] }
     }
 
-    /// Cuts by largest remainder: shares proportional to the slowest device at each position, ties to the first.
+    /// Cuts along the major axis first, then each part along the next: splitting a split dimension further never moves
+    /// an earlier cut, so that a shard of `[a, b]` lies inside the shard of `[a]`.
     private func cut(_ granules: Int, _ axes: [Int]) -> [Range<Int>] {
+        var parts = [0..<granules]
+        for (depth, axis) in axes.enumerated() {
+            let path = Array(axes[...depth])
+            let speeds = slowest(at: path)
+            let size = mesh.axes[axis].size
+            parts = parts.enumerated().flatMap { index, part in
+                shares(of: part, speeds: Array(speeds[(index * size)..<((index + 1) * size)]))
+            }
+        }
+        return parts
+    }
+
+    /// Speed of the slowest device at each position along `axes`.
+    private func slowest(at axes: [Int]) -> [Double] {
         let count = axes.reduce(1) { $0 * mesh.axes[$1].size }
         var speeds = [Double](repeating: .infinity, count: count)
         for device in coordinates.indices {
             let index = position(of: device, axes)
             speeds[index] = min(speeds[index], mesh.speeds[device])
         }
+        return speeds
+    }
+
+    /// Shares proportional to speeds, rounded by largest remainder, ties to the first.
+    private func shares(of range: Range<Int>, speeds: [Double]) -> [Range<Int>] {
         let total = speeds.reduce(0, +)
-        let exact = speeds.map { Double(granules) * $0 / total }
+        let exact = speeds.map { Double(range.count) * $0 / total }
         var shares = exact.map { Int($0.rounded(.down)) }
         let byRemainder = exact.indices.sorted {
             let (a, b) = (exact[$0] - Double(shares[$0]), exact[$1] - Double(shares[$1]))
             return abs(a - b) > 1e-9 ? a > b : $0 < $1
         }
-        for index in byRemainder.prefix(granules - shares.reduce(0, +)) { shares[index] += 1 }
-        var start = 0
+        for index in byRemainder.prefix(range.count - shares.reduce(0, +)) { shares[index] += 1 }
+        var start = range.lowerBound
         return shares.map { share in
             defer { start += share }
             return start..<(start + share)

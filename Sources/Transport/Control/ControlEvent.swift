@@ -50,9 +50,13 @@ public enum ControlLimits {
     static let flushMilliseconds = 1000
     /// Messages that libzmq keeps on each side.
     static let highWaterMark: Int32 = 64
-    /// Pause between heartbeats of a connection, and the silence after which it counts as broken.
-    static let heartbeatMilliseconds: Int32 = 1000
-    static let heartbeatTimeoutMilliseconds: Int32 = 5000
+    /// Idle seconds before the kernel probes a connection, seconds between probes, and probes until it counts as broken.
+    static let keepAliveIdleSeconds: Int32 = 2
+    static let keepAliveIntervalSeconds: Int32 = 1
+    static let keepAliveCount: Int32 = 3
+    /// How long sent bytes may stay unconfirmed before the connection counts as broken; also bounds how long a peer may
+    /// take no messages while some wait.
+    static let unconfirmedMilliseconds: Int32 = 30_000
     /// How long a new connection may take to introduce itself.
     static let handshakeMilliseconds: Int32 = 3000
     /// First and longest pause between attempts to connect.

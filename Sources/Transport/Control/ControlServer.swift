@@ -54,14 +54,18 @@ public final class ControlServer: Sendable {
 
 extension Socket {
     /// What both ends of the control plane set before they bind or connect.
-    borrowing func setControlOptions() throws(TransportError) {
+    func setControlOptions() throws(TransportError) {
         try setFrameByteCountMax(ControlLimits.messageByteCountMax)
         try set(ZMQ_SNDHWM, ControlLimits.highWaterMark)
         try set(ZMQ_RCVHWM, ControlLimits.highWaterMark)
         try set(ZMQ_LINGER, Int32(ControlLimits.flushMilliseconds))
         try set(ZMQ_HANDSHAKE_IVL, ControlLimits.handshakeMilliseconds)
-        try set(ZMQ_HEARTBEAT_IVL, ControlLimits.heartbeatMilliseconds)
-        try set(ZMQ_HEARTBEAT_TIMEOUT, ControlLimits.heartbeatTimeoutMilliseconds)
-        try set(ZMQ_HEARTBEAT_TTL, ControlLimits.heartbeatTimeoutMilliseconds)
+        // The kernel's probes, not ZMQ_HEARTBEAT_*: libzmq 4.3.4 aborts the process (assertion !_io_error) when
+        // its heartbeat timer fires after a connection broke while the receive queue was full.
+        try set(ZMQ_TCP_KEEPALIVE, 1)
+        try set(ZMQ_TCP_KEEPALIVE_IDLE, ControlLimits.keepAliveIdleSeconds)
+        try set(ZMQ_TCP_KEEPALIVE_INTVL, ControlLimits.keepAliveIntervalSeconds)
+        try set(ZMQ_TCP_KEEPALIVE_CNT, ControlLimits.keepAliveCount)
+        try set(ZMQ_TCP_MAXRT, ControlLimits.unconfirmedMilliseconds)
     }
 }

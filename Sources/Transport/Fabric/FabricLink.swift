@@ -52,7 +52,7 @@ final class FabricLink {
         try socket.set(ZMQ_HANDSHAKE_IVL, FabricLink.handshakeMilliseconds)
         // A connection that breaks has lost messages: it must not come back silently.
         try socket.set(ZMQ_RECONNECT_IVL, -1)
-        // ZeroMQ's own heartbeats would fail while a busy rank leaves its queue full; the kernel answers these.
+        // ZeroMQ's own heartbeats would fail while a busy rank leaves its queue full; the kernel answers these probes.
         try socket.set(ZMQ_TCP_KEEPALIVE, 1)
         try socket.set(ZMQ_TCP_KEEPALIVE_IDLE, FabricLink.keepAliveSeconds)
         try socket.set(ZMQ_TCP_KEEPALIVE_INTVL, FabricLink.keepAliveSeconds)

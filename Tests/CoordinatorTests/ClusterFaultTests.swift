@@ -1,0 +1,254 @@
+import Coordinator
+import Logging
+import Program
+import Protocol
+import Tensor
+import Testing
+import Transport
+import Worker
+
+/// A peer of the coordinator that a test plays by hand.
+private struct HandPeer {
+    let client: ControlClient
+    private var events: AsyncStream<ControlEvent>.Iterator
+
+    init(_ endpoint: String) throws {
+        client = try ControlClient(connect: endpoint, logger: testLogger)
+        events = client.events.makeAsyncIterator()
+    }
+
+    func say(_ message: Message, epoch: UInt32 = 0, cluster: String = "harbour", version: UInt32? = nil) throws {
+        let envelope = Envelope(clusterID: cluster, epoch: epoch, message: message)
+        client.send(try version.map { try Codec.encode(envelope, version: $0) } ?? Codec.encode(envelope))
+    }
+
+    mutating func next() async throws -> Message? {
+        while let event = await events.next() {
+            guard case .message(_, let bytes) = event else { continue }
+            let message = try Codec.decode(bytes).message
+            if case .heartbeat = message { continue }
+            return message
+        }
+        return nil
+    }
+}
+
+@Suite struct ClusterFaultTests {
+    private static let hello = Hello(worker: "w0", isa: "", cpuCount: 1, memoryByteCount: 1, processID: 1, host: "h")
+
+    private static func one(_ change: (inout ClusterSettings) -> Void = { _ in }) -> ClusterSettings {
+        // A played peer says nothing by itself.
+        var settings = ClusterSettings(
+            name: "harbour", workers: [.init(name: "w0", isLaunched: false)], dtype: .f32, joinDeadline: .seconds(120),
+            silence: .seconds(120))
+        change(&settings)
+        return settings
+    }
+
+    private static func endpoint(of cluster: Cluster) async -> String {
+        while true {
+            if let endpoint = await cluster.endpoint { return endpoint }
+            await Task.yield()
+        }
+    }
+
+    private static func join(_ peer: inout HandPeer) async throws {
+        try peer.say(.hello(hello))
+        _ = try await peer.next()
+        try peer.say(.bound(Bound(endpoint: "tcp://127.0.0.1:1")))
+        _ = try await peer.next()
+        try peer.say(.ready, epoch: 1)
+    }
+
+    /// The code of the cluster's answer to a client.
+    private static func code(_ body: () async throws -> Void) async -> String? {
+        do {
+            try await body()
+            return nil
+        } catch {
+            return (error as? ClientError)?.code ?? (error as? ProtocolError)?.code.rawValue
+        }
+    }
+
+    @Test func aWorkerThatNeverSaysHelloIsNamed() async throws {
+        let settings = twoWorkers {
+            $0.workers[1].isLaunched = false
+            $0.joinDeadline = .seconds(1)
+        }
+        let error = await failure {
+            try await Cluster(settings: settings, launcher: InProcessLauncher(), logger: testLogger).start()
+        }
+        guard case .startFailed("harbour", let problems)? = error else {
+            return #expect(Bool(false), "\(String(describing: error))")
+        }
+        #expect(problems.count == 1 && problems[0].contains("w1"))
+    }
+
+    @Test func anotherBuildIsNamedWithBothVersions() async throws {
+        let settings = twoWorkers { $0.buildVersion = "9.9.9" }
+        let error = await failure {
+            try await Cluster(settings: settings, launcher: InProcessLauncher(), logger: testLogger).start()
+        }
+        let text = "\(error!)"
+        #expect(error?.code == "startFailed" && text.contains("9.9.9") && text.contains(ProtocolVersion.build))
+    }
+
+    @Test func anotherProtocolVersionAndGarbageAreTurnedAwayAndNamed() async throws {
+        let cluster = Cluster(settings: Self.one(), launcher: nil, logger: testLogger)
+        async let start = failure { try await cluster.start() }
+        let endpoint = await Self.endpoint(of: cluster)
+        var old = try HandPeer(endpoint)
+        try old.say(.hello(Self.hello), version: 9)
+        guard case .reject("version", let text)? = try await old.next() else { return #expect(Bool(false), "taken") }
+        #expect(text.contains("version 9") && text.contains("version \(ProtocolVersion.current)"))
+        var noise = try HandPeer(endpoint)
+        noise.client.send([0xFF, 0xFF, 0xFF])
+        guard case .reject("malformed", _)? = try await noise.next() else { return #expect(Bool(false), "taken") }
+        var early = try HandPeer(endpoint)
+        try early.say(.ready)
+        guard case .reject("order", _)? = try await early.next() else { return #expect(Bool(false), "taken") }
+        var lost = try HandPeer(endpoint)
+        try lost.say(.hello(Self.hello), cluster: "elsewhere")
+        guard case .reject("cluster_id", _)? = try await lost.next() else { return #expect(Bool(false), "taken") }
+        var hello = Self.hello
+        hello.buildVersion = "0.0.1"
+        let last = try HandPeer(endpoint)
+        try last.say(.hello(hello))
+        // The start's error also names who was turned away before.
+        let problems = "\(await start!)"
+        #expect(problems.contains("runs tessera 0.0.1") && problems.contains("version 9"))
+        for peer in [old, noise, early, lost, last] { await peer.client.close() }
+    }
+
+    @Test func garbageFromAMemberLosesItByName() async throws {
+        let cluster = Cluster(settings: Self.one(), launcher: nil, logger: testLogger)
+        async let start: Void = cluster.start()
+        var peer = try HandPeer(await Self.endpoint(of: cluster))
+        try await Self.join(&peer)
+        try await start
+        async let installing = failure {
+            try await cluster.install("k", locals: [LocalProgram(name: "k", device: 0)], sources: [:])
+        }
+        _ = try await peer.next()
+        peer.client.send([0xFF, 0xFF, 0xFF])
+        guard case .workerLost("w0", 0, _, let doing, _) = await installing else {
+            return #expect(Bool(false), "not lost")
+        }
+        #expect(doing == "installing k")
+        await cluster.shutdown(reason: "done")
+        await peer.client.close()
+    }
+
+    @Test func aSilentMemberIsLostInTheMiddleOfACall() async throws {
+        let settings = Self.one { $0.silence = .seconds(3) }
+        let cluster = Cluster(settings: settings, launcher: nil, logger: testLogger)
+        async let start: Void = cluster.start()
+        var peer = try HandPeer(await Self.endpoint(of: cluster))
+        try await Self.join(&peer)
+        try await start
+        async let error = failure {
+            try await cluster.install("k", locals: [LocalProgram(name: "k", device: 0)], sources: [:])
+            _ = try await cluster.run("k", request: 3, inputs: [:])
+        }
+        _ = try await peer.next()
+        try peer.say(.installed(Installed(programKey: "k", arenaByteCount: 0, parameterByteCount: 0)), epoch: 1)
+        // From here on the peer says nothing.
+        guard case .workerLost("w0", 0, let loss, let doing, _) = await error else {
+            return #expect(Bool(false), "not lost")
+        }
+        #expect(loss.contains("no sign of life") && doing == "running k (request 3, step 0)")
+        #expect(await failure { _ = try await cluster.run("k", request: 3, inputs: [:]) }?.code == "workerLost")
+        await cluster.shutdown(reason: "done")
+        await peer.client.close()
+    }
+
+    @Test func aWorkerThatDiesInACallFailsEverythingByName() async throws {
+        let (running, started) = AsyncStream.makeStream(of: Void.self)
+        let launcher = InProcessLauncher { _ in { WaitingEngine(abortFlag: $1, running: started) } }
+        let cluster = Cluster(settings: twoWorkers(), launcher: launcher, logger: testLogger)
+        try await cluster.start()
+        try await cluster.install(
+            "step", locals: (0..<2).map { LocalProgram(name: "step", device: $0) }, sources: [:])
+        async let error = failure { _ = try await cluster.run("step", request: 4, inputs: [:]) }
+        var signs = running.makeAsyncIterator()
+        for _ in 0..<2 { await signs.next() }
+        launcher.kill("w1")
+        guard case .workerLost("w1", 1, let loss, let doing, let log) = await error else {
+            return #expect(Bool(false), "not lost")
+        }
+        #expect(loss.contains("exit status 1") && doing == "running step (request 4, step 0)" && !log.isEmpty)
+        #expect(await cluster.status.state == "failed")
+        await cluster.shutdown(reason: "done")
+    }
+
+    @Test func aCallThatTakesTooLongNamesTheWorkers() async throws {
+        let (_, started) = AsyncStream.makeStream(of: Void.self)
+        let launcher = InProcessLauncher { _ in { WaitingEngine(abortFlag: $1, running: started) } }
+        let settings = twoWorkers { $0.callDeadline = .milliseconds(200) }
+        let error = await failure {
+            try await withCluster(settings, launcher: launcher, logger: testLogger) { cluster in
+                try await cluster.install(
+                    "step", locals: (0..<2).map { LocalProgram(name: "step", device: $0) }, sources: [:])
+                _ = try await cluster.run("step", request: 4, inputs: [:])
+            }
+        }
+        #expect(error == .stuck(workers: ["w0", "w1"], doing: "step, step 0", after: .milliseconds(200)))
+    }
+
+    @Test func aCancelledCallerGetsItsTaskBack() async throws {
+        let (running, started) = AsyncStream.makeStream(of: Void.self)
+        let launcher = InProcessLauncher { _ in { WaitingEngine(abortFlag: $1, running: started) } }
+        try await withCluster(twoWorkers(), launcher: launcher, logger: testLogger) { cluster in
+            try await cluster.install(
+                "step", locals: (0..<2).map { LocalProgram(name: "step", device: $0) }, sources: [:])
+            let task = Task { try await cluster.run("step", request: 4, inputs: [:]) }
+            var signs = running.makeAsyncIterator()
+            await signs.next()
+            task.cancel()
+            await #expect(throws: CancellationError.self) { _ = try await task.value }
+        }
+    }
+
+    @Test func clientsOrderPicturesAndAskForTheStatus() async throws {
+        try await withCluster(twoWorkers(), launcher: InProcessLauncher(), logger: testLogger) { cluster in
+            let client = ClusterClient(endpoint: await cluster.endpoint ?? "", logger: testLogger)
+            let status = try await client.status()
+            #expect(status.state == "ready")
+            let order = Generate(job: 11, prompt: "a lighthouse", seed: 1)
+            async let pictures = client.generate(order)
+            async let refusal = Self.code { _ = try await client.generate(Generate(job: 12, prompt: "", seed: 1)) }
+            var answered = 0
+            for await request in cluster.clientRequests {
+                guard case .generate(let peer, let order) = request else { continue }
+                if order.job == 11 {
+                    #expect(order.prompt == "a lighthouse")
+                    await cluster.answer(peer, JobProgress(job: 11, phase: "step", done: 1, total: 2))
+                    await cluster.answer(peer, Pictures(job: 11, files: [[1, 2, 3]], warnings: ["short"]))
+                } else {
+                    let error = ClientError(job: order.job, code: "emptyPrompt", message: "the prompt is empty")
+                    await cluster.answer(peer, error)
+                }
+                answered += 1
+                if answered == 2 { break }
+            }
+            let received = try await pictures
+            #expect(received == Pictures(job: 11, files: [[1, 2, 3]], warnings: ["short"]))
+            #expect(await refusal == "emptyPrompt")
+            let other = ClusterClient(endpoint: await cluster.endpoint ?? "", logger: testLogger, buildVersion: "0.0.1")
+            #expect(await Self.code { _ = try await other.status() } == ProtocolError.Code.buildVersion.rawValue)
+        }
+    }
+
+    @Test func anAbsentClusterIsUnreachable() async throws {
+        let server = try ControlServer(bind: "tcp://127.0.0.1:0", logger: testLogger)
+        let endpoint = server.endpoint
+        await server.close()
+        let client = ClusterClient(endpoint: endpoint, logger: testLogger)
+        do {
+            _ = try await client.status(patience: .milliseconds(200))
+            Issue.record("nobody answered, but there was an answer")
+        } catch let error as ClientError {
+            #expect(error.code == "unreachable" && error.message.contains(endpoint))
+        }
+    }
+}
