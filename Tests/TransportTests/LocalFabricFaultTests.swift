@@ -14,7 +14,8 @@ struct LocalFabricFaultTests {
                 if fabric.rank == 0 {
                     try fabric.send(pattern(100, index), to: 1, tag(index))
                 } else {
-                    let bytes = try fabric.receive(100, from: 0, tag(index), deadline: index == 19 ? deadline : .seconds(60))
+                    let patience = index == 19 ? deadline : .seconds(60)
+                    let bytes = try fabric.receive(100, from: 0, tag(index), deadline: patience)
                     #expect(bytes == pattern(100, index))
                     received.update { $0 += 1 }
                 }
