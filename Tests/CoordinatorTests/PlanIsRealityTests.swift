@@ -82,6 +82,7 @@ private final class CountingRunner: ProgramRunner {
         // Somebody must talk, or nothing was compared.
         let total = plan.programs.flatMap(\.sentBytes).reduce(0, +)
         #expect(total > 0 || mesh == "{data: 2}")
-        print("plan = reality on \(mesh): " + plan.programs.map { "\($0.name) \($0.sentBytes)" }.joined(separator: ", "))
+        print(
+            "plan = reality on \(mesh): " + plan.programs.map { "\($0.name) \($0.sentBytes)" }.joined(separator: ", "))
     }
 }

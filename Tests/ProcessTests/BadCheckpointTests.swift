@@ -26,12 +26,15 @@ import Testing
         Damage("missing shard", says: ["diffusion_pytorch_model-00003-of-00006.safetensors", "no such file"]) {
             try $0.remove("transformer/diffusion_pytorch_model-00003-of-00006.safetensors")
         },
-        Damage("truncated", says: [weights, "is damaged at tensor ", "the file is cut off"]) { try $0.truncate(to: 0.5) },
+        Damage("truncated", says: [weights, "is damaged at tensor ", "the file is cut off"]) {
+            try $0.truncate(to: 0.5)
+        },
         Damage("truncated in the header", says: [weights, "is damaged", "its header claims"]) {
             try $0.truncate(to: 0.001)
         },
         Damage("empty", says: [weights, "is damaged", "fewer than 8 bytes"]) { try $0.truncate(to: 0) },
-        Damage("offsets past the end", says: [weights, "quantize.embedding.weight", "ends at byte 497052 of the data"]) {
+        Damage("offsets past the end", says: [weights, "quantize.embedding.weight", "ends at byte 497052 of the data"])
+        {
             try $0.edit { entries, _ in
                 entries["quantize.embedding.weight"]?.offsets = [495_516, 497_052]
             }

@@ -7,7 +7,10 @@ import Testing
 
     @Test(arguments: [
         ("modle: {preset: amused-tiny}\n" + preset, [":1:1: error: modle: unknown key", "did you mean 'model'?"]),
-        (preset + "mesh: {model: 2}\nrules: {heads: [model, model]}\n", ["mesh axis 'model' is used twice by this rule"]),
+        (
+            preset + "mesh: {model: 2}\nrules: {heads: [model, model]}\n",
+            ["mesh axis 'model' is used twice by this rule"]
+        ),
         (
             preset + "mesh: {model: 2}\noverrides: [{parameter: 'transformer.*', dimensions: [model, model]}]\n",
             ["overrides[0].dimensions[1]: mesh axis 'model' is used twice by this parameter"]
@@ -19,7 +22,9 @@ import Testing
     func aWrongFileEndsWith78(file: String, says: [String]) throws {
         let atelier = try Atelier()
         let path = try atelier.cluster(file)
-        for command in [["validate", path], ["up", path], ["generate", "x", "-c", path, "-o", atelier.path("x.png")]] {
+        for command in [
+            ["validate", path], ["up", path], ["generate", "x", "-c", path, "-o", atelier.path("x.png")],
+        ] {
             let outcome = try ObservedCommand.run(command)
             #expect(outcome.code == 78 && outcome.output.isEmpty, "\(command[0]): \(outcome.errors)")
             for part in says { #expect(outcome.errors.contains(part), "\(outcome.errors)") }
@@ -41,7 +46,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--size", "0x0"], ["--size", "each 1 to 4096"]), (["--size", "100000x100000"], ["--size", "each 1 to 4096"]),
+        (["--size", "0x0"], ["--size", "each 1 to 4096"]),
+        (["--size", "100000x100000"], ["--size", "each 1 to 4096"]),
         (["--size", "64"], ["--size", "such as 256x256"]),
         (["--size", "100x100"], ["width is 100, allowed are multiples of 16", "height is 100"]),
         (["--size", "4096x4096"], ["width times height is 16777216 pixels, allowed are "]),
@@ -104,8 +110,10 @@ import Testing
         let long = try atelier.pictures(.checkpoint, prompt: String(repeating: "a fox ", count: 100))
         let path = try atelier.cluster(Atelier.Model.checkpoint.line)
         let outcome = try ObservedCommand.run(
-            ["generate", String(repeating: "a fox ", count: 200), "-c", path, "--seed", "7", "--steps", "3", "-o",
-                atelier.path("x.png")])
+            [
+                "generate", String(repeating: "a fox ", count: 200), "-c", path, "--seed", "7", "--steps", "3", "-o",
+                atelier.path("x.png"),
+            ])
         #expect(outcome.code == 0)
         #expect(outcome.errors.contains("warning: the prompt 'a fox a fox"), "\(outcome.errors)")
         #expect(outcome.errors.contains("is too long: its last "), "\(outcome.errors)")

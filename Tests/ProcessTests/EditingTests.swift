@@ -34,7 +34,8 @@ import Testing
         let atelier = try Atelier()
         let source = try source(model, atelier)
         let (height, width) = (source.pixels.dims[0], source.pixels.dims[1])
-        let mask = try atelier.mask("mask.png", width: width, height: height) { x, y in x < width / 4 && y < height / 4 }
+        let mask = try atelier.mask("mask.png", width: width, height: height) { x, y in x < width / 4 && y < height / 4
+        }
         let order = ["--image", source.path, "--mask", mask]
         let fox = try edit(model, atelier, order)
         let hat = try pixels(

@@ -4,11 +4,19 @@ import Testing
 
 /// Processes that die, stop or are told to stop in the middle of a picture.
 @Suite(.timeLimit(.minutes(5)), .serialized) struct KilledProcessTests {
-    /// `generate` on four workers, in the middle of a thousand steps.
-    private func running(_ arguments: [String] = []) throws -> ObservedCommand {
+    /// `generate` with many slow steps, for a cluster at this port.
+    private func longGeneration(port: String = "0") throws -> ObservedCommand {
         let output = FileManager.default.temporaryDirectory.appending(path: "never-\(UUID().uuidString).png").path
-        let command = try ObservedCommand(
-            ["generate", "a red fox", "--set", "control.port=0", "--steps", "1000", "-o", output] + arguments)
+        return try ObservedCommand(
+            [
+                "generate", "a red fox", "--set", "control.port=\(port)", "--steps", "1000", "--size", "512x512", "-o",
+                output,
+            ])
+    }
+
+    /// `generate` on four workers of its own, in the middle of the steps.
+    private func running() throws -> ObservedCommand {
+        let command = try longGeneration()
         try command.waitForLine("step 5 of 1000")
         #expect(command.workers.map(\.name) == (0..<4).map { "worker-\($0)" })
         return command
@@ -63,8 +71,7 @@ import Testing
     }
 
     @Test func aWorkerKilledAtTheStartIsNamed() throws {
-        let command = try ObservedCommand(
-            ["generate", "x", "--set", "control.port=0", "--steps", "1000", "-o", "never.png"])
+        let command = try longGeneration()
         #expect(command.wait { command.workers.count == 4 })
         let worker = try #require(command.workers.last)
         kill(worker.id, SIGKILL)
@@ -74,43 +81,47 @@ import Testing
 
     @Test(arguments: [SIGKILL, SIGSTOP])
     func aClientOfALostCoordinatorIsTold(number: Int32) throws {
-        let cluster = try ObservedCommand(["up", "cluster.yaml", "--set", "control.port=0"])
-        try cluster.waitForLine(" is ready at ")
-        let port = try #require(cluster.readyPort)
-        let client = try ObservedCommand(
-            ["generate", "x", "--set", "control.port=\(port)", "--steps", "1000", "-o", "never.png"])
+        let cluster = try RunningCluster()
+        let client = try longGeneration(port: cluster.port)
         try client.waitForLine("step 5 of 1000")
-        kill(cluster.process.processIdentifier, number)
+        cluster.signal(number)
         let outcome = try end(client, "coordinator of the running cluster got signal \(number)")
         let text = message(outcome)
-        #expect(text.hasPrefix("tessera: error: the cluster at tcp://127.0.0.1:\(port) "), "\(outcome.errors)")
+        #expect(text.hasPrefix("tessera: error: the cluster at tcp://127.0.0.1:\(cluster.port) "), "\(outcome.errors)")
         // Workers end by themselves when their coordinator is silent.
-        #expect(cluster.wait { cluster.workers.isEmpty } || number == SIGKILL)
-        kill(cluster.process.processIdentifier, SIGKILL)
-        _ = try cluster.finish()
+        #expect(cluster.command.wait { cluster.workers.isEmpty } || number == SIGKILL)
+        _ = try cluster.end(SIGKILL)
     }
 
     @Test func aClientOfACrippledClusterIsTold() throws {
-        let cluster = try ObservedCommand(["up", "cluster.yaml", "--set", "control.port=0"])
-        try cluster.waitForLine(" is ready at ")
-        let port = try #require(cluster.readyPort)
-        let output = FileManager.default.temporaryDirectory.appending(path: "never-\(UUID().uuidString).png").path
-        let client = try ObservedCommand(
-            ["generate", "x", "--set", "control.port=\(port)", "--steps", "1000", "-o", output])
+        let cluster = try RunningCluster()
+        let client = try longGeneration(port: cluster.port)
         try client.waitForLine("step 5 of 1000")
-        let worker = cluster.workers[1]
+        let worker = cluster.command.workers[1]
         kill(worker.id, SIGKILL)
         let outcome = try end(client, "\(worker.name) of the running cluster killed")
         #expect(outcome.errors.contains("worker worker-1 (rank 1) "), "\(outcome.errors)")
-        let ending = try cluster.finish()
+        let ending = try cluster.command.finish()
         #expect(ending.code == 1 && ending.errors.contains("worker-1"), "\(ending.errors)")
     }
-}
 
-extension ObservedCommand {
-    /// The port that `up` has said.
-    var readyPort: String? {
-        errors.split(separator: "\n").first { $0.contains(" is ready at ") }?.split(separator: ":").last
-            .map(String.init)
+    @Test func aKilledClientDoesNotKeepTheClusterBusy() throws {
+        let cluster = try RunningCluster()
+        let client = try longGeneration(port: cluster.port)
+        try client.waitForLine("step 5 of 1000")
+        kill(client.process.processIdentifier, SIGKILL)
+        _ = try client.finish()
+        let atelier = try Atelier()
+        // Two orders at once: one waits for the other.
+        let order = ["generate", "x", "--set", "control.port=\(cluster.port)", "--steps", "2", "--seed", "4", "-o"]
+        let commands = try ["a.png", "b.png"].map { try ObservedCommand(order + [atelier.path($0)]) }
+        let files = try commands.map { command in
+            let outcome = try command.finish()
+            try #require(outcome.code == 0, "\(outcome.errors)")
+            #expect(!outcome.errors.contains("starting"))
+            return try Data(contentsOf: URL(filePath: outcome.output.trimmingCharacters(in: .newlines)))
+        }
+        #expect(files[0] == files[1])
+        #expect(try cluster.end(SIGTERM).code == 0)
     }
 }

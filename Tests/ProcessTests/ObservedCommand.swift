@@ -116,7 +116,9 @@ final class ObservedCommand {
     }
 
     private func text(_ name: String) -> String {
-        FileManager.default.contents(atPath: folder.appending(path: name).path).map { String(decoding: $0, as: UTF8.self) }
+        FileManager.default.contents(atPath: folder.appending(path: name).path).map {
+            String(decoding: $0, as: UTF8.self)
+        }
             ?? ""
     }
 

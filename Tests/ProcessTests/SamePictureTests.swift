@@ -65,7 +65,9 @@ import Testing
     @Test func otherOrdersMakeOtherPictures() throws {
         let atelier = try Atelier()
         let one = try Self.reference(.checkpoint, count: 1)[0]
-        for (prompt, arguments) in [("a red fox", ["--steps", "2"]), ("a blue hat", []), ("a red fox", ["--seed", "8"])] {
+        for (prompt, arguments) in [
+            ("a red fox", ["--steps", "2"]), ("a blue hat", []), ("a red fox", ["--seed", "8"]),
+        ] {
             let other = try atelier.pictures(.checkpoint, prompt: prompt, arguments: arguments)[0]
             #expect(try pixels(other) != one)
         }

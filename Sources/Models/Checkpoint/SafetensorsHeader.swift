@@ -143,7 +143,8 @@ public struct SafetensorsHeader: Sendable, Hashable {
         else { throw Problem(text: "its data_offsets are not two ascending offsets") }
         guard end <= fileByteCount - dataOffset else {
             throw Problem(
-                text: "it ends at byte \(end) of the data, of which the file has \(fileByteCount - dataOffset): the file is "
+                text:
+                    "it ends at byte \(end) of the data, of which the file has \(fileByteCount - dataOffset): the file is "
                     + "cut off, copy it again")
         }
         if let bitCount = bitCounts[typeName] {
