@@ -1,0 +1,88 @@
+import Foundation
+import Glibc
+import Testing
+
+/// Processes that die, stop or are told to stop in the middle of a picture.
+@Suite(.timeLimit(.minutes(5)), .serialized) struct KilledProcessTests {
+    /// `generate` on four workers, in the middle of a thousand steps.
+    private func running(_ arguments: [String] = []) throws -> ObservedCommand {
+        let output = FileManager.default.temporaryDirectory.appending(path: "never-\(UUID().uuidString).png").path
+        let command = try ObservedCommand(
+            ["generate", "a red fox", "--set", "control.port=0", "--steps", "1000", "-o", output] + arguments)
+        try command.waitForLine("step 5 of 1000")
+        #expect(command.workers.map(\.name) == (0..<4).map { "worker-\($0)" })
+        return command
+    }
+
+    /// Ends it, and says how long it took to notice.
+    private func end(_ command: ObservedCommand, _ event: String) throws -> ObservedCommand.Outcome {
+        let start = ContinuousClock.now
+        let outcome = try command.finish()
+        print("\(event): generate ended after \(ContinuousClock.now - start)")
+        #expect(outcome.code == 1 && outcome.output.isEmpty)
+        return outcome
+    }
+
+    /// What it said at last, without progress.
+    private func message(_ outcome: ObservedCommand.Outcome) -> String {
+        String(outcome.errors.split(separator: "\n").drop { !$0.hasPrefix("tessera: error: ") }.joined(separator: "\n"))
+    }
+
+    @Test(arguments: [0, 3])
+    func aKilledWorkerIsNamed(index: Int) throws {
+        let command = try running()
+        let worker = command.workers[index]
+        kill(worker.id, SIGKILL)
+        let outcome = try end(command, "\(worker.name) killed")
+        let text = message(outcome)
+        #expect(text.hasPrefix("tessera: error: worker \(worker.name) (rank \(index)) "), "\(outcome.errors)")
+        #expect(text.contains("signal 9") && text.contains("while running step"), "\(text)")
+    }
+
+    @Test func aStoppedWorkerIsNamed() throws {
+        let command = try running()
+        let worker = command.workers[2]
+        kill(worker.id, SIGSTOP)
+        let outcome = try end(command, "\(worker.name) stopped")
+        let text = message(outcome)
+        #expect(text.hasPrefix("tessera: error: worker worker-2 (rank 2) "), "\(outcome.errors)")
+        #expect(text.contains("no sign of life"), "\(text)")
+    }
+
+    @Test func aKilledCoordinatorTakesItsWorkersAlong() throws {
+        let command = try running()
+        kill(command.process.processIdentifier, SIGKILL)
+        #expect(try command.finish().code == 128 + SIGKILL)
+    }
+
+    @Test(arguments: [SIGTERM, SIGINT])
+    func aSignalStopsTheCall(number: Int32) throws {
+        let command = try running()
+        kill(command.process.processIdentifier, number)
+        #expect(message(try end(command, "signal \(number)")) == "tessera: error: stopped by a signal")
+    }
+
+    @Test func aClientOfACrippledClusterIsTold() throws {
+        let cluster = try ObservedCommand(["up", "cluster.yaml", "--set", "control.port=0"])
+        try cluster.waitForLine(" is ready at ")
+        let port = try #require(cluster.readyPort)
+        let output = FileManager.default.temporaryDirectory.appending(path: "never-\(UUID().uuidString).png").path
+        let client = try ObservedCommand(
+            ["generate", "x", "--set", "control.port=\(port)", "--steps", "1000", "-o", output])
+        try client.waitForLine("step 5 of 1000")
+        let worker = cluster.workers[1]
+        kill(worker.id, SIGKILL)
+        let outcome = try end(client, "\(worker.name) of the running cluster killed")
+        #expect(outcome.errors.contains("worker worker-1 (rank 1) "), "\(outcome.errors)")
+        let ending = try cluster.finish()
+        #expect(ending.code == 1 && ending.errors.contains("worker-1"), "\(ending.errors)")
+    }
+}
+
+extension ObservedCommand {
+    /// The port that `up` has said.
+    var readyPort: String? {
+        errors.split(separator: "\n").first { $0.contains(" is ready at ") }?.split(separator: ":").last
+            .map(String.init)
+    }
+}
