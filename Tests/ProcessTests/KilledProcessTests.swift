@@ -62,6 +62,34 @@ import Testing
         #expect(message(try end(command, "signal \(number)")) == "tessera: error: stopped by a signal")
     }
 
+    @Test func aWorkerKilledAtTheStartIsNamed() throws {
+        let command = try ObservedCommand(
+            ["generate", "x", "--set", "control.port=0", "--steps", "1000", "-o", "never.png"])
+        #expect(command.wait { command.workers.count == 4 })
+        let worker = try #require(command.workers.last)
+        kill(worker.id, SIGKILL)
+        let outcome = try end(command, "\(worker.name) killed at the start")
+        #expect(outcome.errors.contains("worker worker-3 "), "\(outcome.errors)")
+    }
+
+    @Test(arguments: [SIGKILL, SIGSTOP])
+    func aClientOfALostCoordinatorIsTold(number: Int32) throws {
+        let cluster = try ObservedCommand(["up", "cluster.yaml", "--set", "control.port=0"])
+        try cluster.waitForLine(" is ready at ")
+        let port = try #require(cluster.readyPort)
+        let client = try ObservedCommand(
+            ["generate", "x", "--set", "control.port=\(port)", "--steps", "1000", "-o", "never.png"])
+        try client.waitForLine("step 5 of 1000")
+        kill(cluster.process.processIdentifier, number)
+        let outcome = try end(client, "coordinator of the running cluster got signal \(number)")
+        let text = message(outcome)
+        #expect(text.hasPrefix("tessera: error: the cluster at tcp://127.0.0.1:\(port) "), "\(outcome.errors)")
+        // Workers end by themselves when their coordinator is silent.
+        #expect(cluster.wait { cluster.workers.isEmpty } || number == SIGKILL)
+        kill(cluster.process.processIdentifier, SIGKILL)
+        _ = try cluster.finish()
+    }
+
     @Test func aClientOfACrippledClusterIsTold() throws {
         let cluster = try ObservedCommand(["up", "cluster.yaml", "--set", "control.port=0"])
         try cluster.waitForLine(" is ready at ")
