@@ -2,6 +2,8 @@ import ArgumentParser
 import Coordinator
 import Foundation
 import Glibc
+import Protocol
+import Runtime
 
 /// `tessera doctor`.
 struct DoctorCommand: ParsableCommand {
@@ -43,7 +45,7 @@ struct DoctorCommand: ParsableCommand {
             (control, server) = (ClusterConfiguration.defaultControl, ClusterConfiguration.defaultServer)
         }
         let findings =
-            [Finding(subject: "tessera", text: Version.text)] + processor() + memory() + libraries() + limits()
+            [Finding(subject: "tessera", text: ProtocolVersion.build)] + processor() + memory() + libraries() + limits()
             + [port(control, "control port"), port(server, "server port")]
         let width = findings.map(\.subject.count).max() ?? 0
         for finding in findings {
@@ -55,8 +57,7 @@ struct DoctorCommand: ParsableCommand {
 
     private func processor() -> [Finding] {
         let fields = Machine.fields("/proc/cpuinfo")
-        let flags = Set((fields["flags"] ?? "").split(separator: " ").map(String.init))
-        let level = Machine.instructionSet(flags: flags)
+        let level = InstructionSet.current
         let asked = ProcessInfo.processInfo.environment["TESSERA_ISA"].map { " (TESSERA_ISA asks for \($0))" } ?? ""
         let note = level == "portable" ? ": no AVX2, so models run slowly" : ""
         return [

@@ -78,6 +78,8 @@ public actor Cluster {
     var calls: [UInt64: Call] = [:]
     var installs: [UInt64: Installation] = [:]
     var installed: Set<String> = []
+    /// Longest time that the plan predicts for a call of each installed program.
+    var predictions: [String: Duration] = [:]
     var steps: [UInt64: UInt32] = [:]
     /// Requests that have ended while the workers took no orders.
     var releases: Set<UInt64> = []

@@ -48,7 +48,7 @@ public struct ClusterSettings: Sendable {
     public var coordinatorSilence: Duration
     /// Longest wait for a peer inside a call.
     public var peerDeadline: Duration
-    /// Longest call.
+    /// Longest call, unless the plan predicts more (``CallPrediction``).
     public var callDeadline: Duration
     /// Longest installation of a program.
     public var installDeadline: Duration
