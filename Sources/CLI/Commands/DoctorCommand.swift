@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import Protocol
 import Runtime
+import Sharding
 
 /// `tessera doctor`.
 struct DoctorCommand: ParsableCommand {
@@ -73,8 +74,8 @@ struct DoctorCommand: ParsableCommand {
 
     private func memory() -> [Finding] {
         let fields = Machine.fields("/proc/meminfo")
-        let total = Machine.bytes(fields["MemTotal"]).map(Progress.bytes) ?? "unknown"
-        let available = Machine.bytes(fields["MemAvailable"]).map(Progress.bytes) ?? "unknown"
+        let total = Machine.bytes(fields["MemTotal"]).map(PlanReport.bytes) ?? "unknown"
+        let available = Machine.bytes(fields["MemAvailable"]).map(PlanReport.bytes) ?? "unknown"
         let transparent = (try? String(contentsOfFile: "/sys/kernel/mm/transparent_hugepage/enabled", encoding: .utf8))
             .flatMap { text in text.split(separator: "[").last?.split(separator: "]").first.map(String.init) }
         let isOff = transparent == "never"
@@ -110,7 +111,7 @@ struct DoctorCommand: ParsableCommand {
             Finding(
                 verdict: isLow ? .doubtful : .fine, subject: "open files",
                 text: files + (isLow ? "; ulimit -n 4096" : "")),
-            Finding(subject: "locked memory", text: Int(locked).map(Progress.bytes) ?? locked),
+            Finding(subject: "locked memory", text: Int(locked).map(PlanReport.bytes) ?? locked),
         ]
     }
 

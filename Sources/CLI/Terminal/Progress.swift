@@ -1,4 +1,5 @@
 import Coordinator
+import Sharding
 import Synchronization
 
 /// Shows how far a generation is: first bytes loaded by each worker, then steps with the time left.
@@ -26,11 +27,11 @@ final class Progress: Sendable {
             var lines: [String] = []
             if !state.isLoading {
                 state.isLoading = true
-                lines.append("loading \(Self.bytes(report.byteCount)) of weights")
+                lines.append("loading \(PlanReport.bytes(report.byteCount)) of weights")
             }
             for worker in report.workers where worker.byteCount > 0 && worker.loadedByteCount >= worker.byteCount {
                 if state.complete.insert(worker.name).inserted {
-                    lines.append("\(worker.name): loaded \(Self.bytes(worker.byteCount))")
+                    lines.append("\(worker.name): loaded \(PlanReport.bytes(worker.byteCount))")
                 }
             }
             return lines
@@ -51,7 +52,7 @@ final class Progress: Sendable {
         return entries.map { entry in
             let name = entry.name + String(repeating: " ", count: width - entry.name.count)
             return "\(name)  \(bar(entry.loadedByteCount, of: entry.byteCount))  "
-                + "\(bytes(entry.loadedByteCount)) of \(bytes(entry.byteCount))"
+                + "\(PlanReport.bytes(entry.loadedByteCount)) of \(PlanReport.bytes(entry.byteCount))"
         }
     }
 
@@ -84,20 +85,6 @@ final class Progress: Sendable {
         let width = 24
         let filled = total <= 0 ? width : min(width, max(0, done * width / total))
         return "[\(String(repeating: "#", count: filled))\(String(repeating: "-", count: width - filled))]"
-    }
-
-    /// "12.3 MiB".
-    static func bytes(_ count: Int) -> String {
-        var value = Double(count)
-        var unit = 0
-        let units = ["B", "KiB", "MiB", "GiB", "TiB"]
-        while value >= 1024, unit < units.count - 1 {
-            value /= 1024
-            unit += 1
-        }
-        if unit == 0 { return "\(count) B" }
-        let tenths = Int((value * 10).rounded())
-        return "\(tenths / 10).\(tenths % 10) \(units[unit])"
     }
 
     /// "1.5 s", "42 s" or "3 min 5 s".
