@@ -12,7 +12,9 @@ public struct ClientWelcome: Sendable, Hashable {
     }
 }
 
-/// An order for pictures. What is nil or 0 is left to the model's defaults.
+/// An order for pictures.
+///
+/// What is nil or 0 is left to the model's defaults.
 public struct Generate: Sendable, Hashable {
     /// Chosen by the client; answers carry it.
     public var job: UInt64

@@ -58,9 +58,8 @@ final class Studio: Sendable {
         let request = try Self.request(order)
         let loop = loop(on: cluster)
         try await load(request, loop) { loaded in
-            await progress(
-                JobProgress(
-                    job: order.job, phase: JobProgress.loadPhase, done: loaded.loadedByteCount, total: loaded.byteCount))
+            let (done, total) = (loaded.loadedByteCount, loaded.byteCount)
+            await progress(JobProgress(job: order.job, phase: JobProgress.loadPhase, done: done, total: total))
         }
         let warnings = Warnings()
         let result = try await loop.generate(request) { event in

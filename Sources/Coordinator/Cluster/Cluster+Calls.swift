@@ -40,8 +40,10 @@ extension Cluster {
         var continuation: CheckedContinuation<[Installed], any Error>
     }
 
-    /// Installs a program on all devices: one local program a rank. `sources` may name more weights than it needs; give
-    /// those of the whole model every time, so that programs share their weights.
+    /// Installs a program on all devices: one local program a rank.
+    ///
+    /// `sources` may name more weights than it needs; give those of the whole model every time, so that programs share
+    /// their weights.
     ///
     /// - Parameter progress: told what a worker has loaded.
     /// - Returns: what the program takes on each device, by rank.

@@ -85,7 +85,9 @@ public actor Cluster {
     var releases: Set<UInt64> = []
     private var lastNumber: UInt64 = 0
 
-    /// A cluster that is not running. Without a launcher all workers must join by themselves.
+    /// A cluster that is not running.
+    ///
+    /// Without a launcher all workers must join by themselves.
     public init(settings: ClusterSettings, launcher: (any Launcher)?, logger: Logger) {
         self.settings = settings
         self.launcher = launcher
@@ -109,7 +111,9 @@ public actor Cluster {
     /// Where the coordinator listens; nil while it does not.
     public var endpoint: String? { server?.endpoint }
 
-    /// Listens, launches workers, and returns when all of them take orders. On failure nothing is left running.
+    /// Listens, launches workers, and returns when all of them take orders.
+    ///
+    /// On failure nothing is left running.
     ///
     /// Throws ``ClusterError``; `CancellationError` when the task is cancelled.
     public func start() async throws {
@@ -136,7 +140,9 @@ public actor Cluster {
     }
 
     /// Ends everything: waits for calls in flight at most for `drain`, tells workers to finish, and kills those that do
-    /// not. Returns when nothing is left; may be called at any time and more than once.
+    /// not.
+    ///
+    /// Returns when nothing is left; may be called at any time and more than once.
     public func shutdown(reason: String, drain: Duration = .zero) async {
         switch phase {
         case .stopping, .stopped:

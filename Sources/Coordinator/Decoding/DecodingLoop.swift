@@ -54,8 +54,8 @@ public struct DecodingLoop: Sendable {
     ) async throws {
         let slots = batches.flatMap { batch in
             let shape = shape(plan, pictures: batch.count)
-            var slots = [
-                InstalledPrograms.Slot(role: .text, shape: shape.withoutGrid), .init(role: .step(noise.step), shape: shape),
+            var slots: [InstalledPrograms.Slot] = [
+                .init(role: .text, shape: shape.withoutGrid), .init(role: .step(noise.step), shape: shape),
                 .init(role: .decode, shape: shape.withoutGuidance),
             ]
             if plan.request.editing != nil { slots.append(.init(role: .encode, shape: shape.single)) }

@@ -4,7 +4,9 @@ public import Sharding
 import Tensor
 
 extension ClusterConfiguration {
-    /// Compiles the model for the mesh and reports what a request of the default size will do. Nothing is loaded.
+    /// Compiles the model for the mesh and reports what a request of the default size will do.
+    ///
+    /// Nothing is loaded.
     ///
     /// - Parameter pictures: pictures in the batch; nil: one for each device along the axis that batches are split over.
     /// - Throws: what opening the model throws, and `ShardingError`.

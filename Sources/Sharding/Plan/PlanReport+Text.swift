@@ -77,7 +77,8 @@ extension PlanReport {
     /// Equal ones in one line, so that 22 layers do not take 22 times the space.
     private static func collectives(_ collectives: [Collective]) -> [String] {
         let head = ["collective", "over", "where", "times", "bytes", ""]
-        let rows = grouped(collectives) { [$0.kind, $0.axes.joined(separator: "+"), folded($0.scope)] }.map { key, group in
+        let groups = grouped(collectives) { [$0.kind, $0.axes.joined(separator: "+"), folded($0.scope)] }
+        let rows = groups.map { key, group in
             let sum = group.reduce(0) { $0 + $1.bytes }
             return [
                 key[0], key[1], key[2].isEmpty ? "-" : key[2], "\(group.count)", "\(sum)",

@@ -34,7 +34,7 @@ public struct PlanReport: Sendable, Codable, Hashable {
 
     /// A program of a request and its communication.
     public struct ProgramPlan: Sendable, Codable, Hashable {
-        /// "text", "step", "decode" …
+        /// Name: "text", "step", "decode" and so on.
         public var name: String
         /// Collectives with traffic, in order of execution.
         public var collectives: [Collective]
@@ -169,7 +169,9 @@ public struct PlanReport: Sendable, Codable, Hashable {
             var bytes: [Int: Int] = [:]
             for exchange in local.exchanges {
                 let dtype = local.buffers[exchange.source].dtype
-                for send in exchange.sends { bytes[send.peer, default: 0] += exchange.byteCount(of: send, dtype: dtype) }
+                for send in exchange.sends {
+                    bytes[send.peer, default: 0] += exchange.byteCount(of: send, dtype: dtype)
+                }
             }
             return bytes.sorted { $0.key < $1.key }.map { Link(from: rank, to: $0.key, bytes: $0.value) }
         }
