@@ -138,10 +138,11 @@ public enum ShapeRule {
                 let size = span / stride + 1
                 // Granules keep their number: a granule of rows becomes upsample/stride as many rows.
                 let granule = dim.granuleCount <= 1 ? size : dim.granule * upsample / stride
-                try need(
-                    dim.granuleCount <= 1 || (dim.granule * upsample % stride == 0
-                        && Dim(size, granule: granule).granuleCount == dim.granuleCount),
-                    "granules of rows stay whole under the stride")
+                func isWhole() -> Bool {
+                    dim.granule * upsample % stride == 0
+                        && Dim(size, granule: granule).granuleCount == dim.granuleCount
+                }
+                try need(dim.granuleCount <= 1 || isWhole(), "granules of rows stay whole under the stride")
                 return Dim(size, granule: max(1, granule))
             }
             return Array(x.dims.dropLast(3)) + spatial + [operands[1].dims[0]]

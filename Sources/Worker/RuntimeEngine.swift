@@ -115,8 +115,8 @@ public final class RuntimeEngine: RankEngine {
 
 extension WorkerService {
     /// A worker that runs programs with the runtime's kernels.
-    public convenience init(settings: WorkerSettings, isa: String, logger: Logger) {
-        self.init(settings: settings, isa: isa, logger: logger) { assign, abortFlag in
+    public convenience init(settings: WorkerSettings, logger: Logger) {
+        self.init(settings: settings, isa: InstructionSet.current, logger: logger) { assign, abortFlag in
             try RuntimeEngine(assign: assign, settings: settings, abortFlag: abortFlag)
         }
     }
