@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Glibc
+import Protocol
 
 /// The command `tessera`: lists the subcommands and turns what they throw into exit codes.
 @main
@@ -20,7 +21,7 @@ struct Tessera: AsyncParsableCommand {
             2 wrong usage, 78 wrong configuration. Every flag has a twin in the environment, such as TESSERA_STEPS for \
             --steps; a flag wins.
             """,
-        version: Version.text,
+        version: ProtocolVersion.build,
         subcommands: [
             UpCommand.self, GenerateCommand.self, PlanCommand.self, ValidateCommand.self, DoctorCommand.self,
             WorkerCommand.self, VersionCommand.self,

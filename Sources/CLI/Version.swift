@@ -1,10 +1,5 @@
 import ArgumentParser
-
-/// Which build this is.
-enum Version {
-    /// The release.
-    static let text = "0.1.0"
-}
+import Protocol
 
 /// `tessera version`.
 struct VersionCommand: ParsableCommand {
@@ -15,5 +10,5 @@ struct VersionCommand: ParsableCommand {
             message that names both.
             """)
 
-    func run() { Terminal.shared.result("tessera \(Version.text)") }
+    func run() { Terminal.shared.result("tessera \(ProtocolVersion.build)") }
 }

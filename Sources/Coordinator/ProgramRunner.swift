@@ -1,7 +1,7 @@
 public import Program
 public import Tensor
 
-/// What ``ProgramRunner/install(_:)`` hands out: names an installed program of one shape.
+/// What ``ProgramRunner/install(_:progress:)`` hands out: names an installed program of one shape.
 public struct ProgramKey: Sendable, Hashable, CustomStringConvertible {
     /// The name, unique within a runner.
     public let name: String
@@ -17,15 +17,21 @@ public struct ProgramKey: Sendable, Hashable, CustomStringConvertible {
 ///
 /// Calls of one request are made one after the other; calls of different requests may overlap.
 public protocol ProgramRunner: Sendable {
-    /// Compiles a program for the mesh and installs it on all devices, unless the same program is installed already.
+    /// Compiles programs for the mesh and installs on all devices those that are not installed already.
     ///
-    /// Throws what the compiler or the devices report.
-    func install(_ program: Program) async throws -> ProgramKey
+    /// - Parameters:
+    ///   - programs: those that read what others leave on the devices come after them.
+    ///   - progress: told how far loading is; never where nothing has to be loaded.
+    /// - Returns: a key for each program, in their order.
+    /// - Throws: what the compiler or the devices report.
+    func install(
+        _ programs: [Program], progress: @escaping @Sendable (LoadingProgress) -> Void
+    ) async throws -> [ProgramKey]
 
     /// Runs an installed program on all devices.
     ///
     /// - Parameters:
-    ///   - key: from ``install(_:)``.
+    ///   - key: from ``install(_:progress:)``.
     ///   - request: under which resident outputs are kept and resident inputs are found.
     ///   - inputs: whole tensors, for every input that is not resident.
     /// - Returns: the assembled outputs that are not resident.

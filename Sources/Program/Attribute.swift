@@ -10,7 +10,9 @@ public enum Attribute: Sendable, Hashable {
     case text(String)
 }
 
-/// The named arguments of an operation. Which names an operation takes is said at its ``Opcode``.
+/// The named arguments of an operation.
+///
+/// Which names an operation takes is said at its ``Opcode``.
 public struct Attributes: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     /// All of them.
     public var values: [String: Attribute]

@@ -29,8 +29,9 @@ public struct Exchange: Sendable, Hashable {
     public struct Transfer: Sendable, Hashable {
         /// Device id.
         public var peer: Int
-        /// For a send: the box in coordinates of the source buffer's own box (it starts at 0). For a receive: likewise
-        /// of the destination buffer; for a reduction it is the whole destination.
+        /// For a send: the box in coordinates of the source buffer's own box (it starts at 0).
+        ///
+        /// For a receive: likewise of the destination buffer; for a reduction it is the whole destination.
         public var box: Box
         /// Partial results in the message: the sender's node count for a reduction, else 1.
         public var partials: Int
@@ -73,20 +74,24 @@ public struct Exchange: Sendable, Hashable {
     public var axes: [String]
     /// Buffer read; transfers' boxes are relative to its box.
     public var source: Int
-    /// Buffer written. For a sum its element type may be narrower than f32: the result is rounded once.
+    /// Buffer written.
+    ///
+    /// For a sum its element type may be narrower than f32: the result is rounded once.
     public var destination: Int
     /// Messages to other devices, by peer; empty boxes are left out.
     public var sends: [Transfer]
     /// Messages from other devices, by peer; empty boxes are left out.
     public var receives: [Transfer]
-    /// What this device keeps: (box in the source, box in the destination), same sizes. For a reduction: its own
-    /// contribution, whose second box is the whole destination.
+    /// What this device keeps: (box in the source, box in the destination), same sizes.
+    ///
+    /// For a reduction: its own contribution, whose second box is the whole destination.
     public var copies: [LocalCopy]
     /// Nil for pure data movement.
     public var reduction: Reduction?
     /// Arena offset of the staging area, a multiple of 64: first the outgoing messages in the order of ``sends``, then
-    /// the incoming ones in the order of ``receives``, each padded to 64 bytes. A reduction reads this device's own
-    /// contribution straight from the source buffer.
+    /// the incoming ones in the order of ``receives``, each padded to 64 bytes.
+    ///
+    /// A reduction reads this device's own contribution straight from the source buffer.
     public var stagingOffset: Int
     /// Where in the model it stands.
     public var scope: String

@@ -1,6 +1,8 @@
 public import Tensor
 
-/// What one device executes: a flat instruction list over numbered buffers, with the collectives written in. Data only.
+/// What one device executes: a flat instruction list over numbered buffers, with the collectives written in.
+///
+/// Data only.
 public struct LocalProgram: Sendable, Hashable {
     /// Name of the global program ("text", "step", "decode" …).
     public var name: String
@@ -106,9 +108,13 @@ public struct LocalBuffer: Sendable, Hashable {
     /// The part that this device holds (element ranges in the whole value); dense and row-major.
     public var box: Box
     /// For an unreduced sum: the nodes of the reduction tree held, as a leading dimension of f32 partial results
-    /// (`[nodes.count] + box.dims`). Nil for a complete value and for a pending max or arg-max.
+    /// (`[nodes.count] + box.dims`).
+    ///
+    /// Nil for a complete value and for a pending max or arg-max.
     public var nodes: [ReductionTree.Node]?
-    /// Leaves of that tree: granules of the reduced dimension. 0 where ``nodes`` is nil.
+    /// Leaves of that tree: granules of the reduced dimension.
+    ///
+    /// 0 where ``nodes`` is nil.
     public var leafCount: Int
     /// Where.
     public var storage: Storage
@@ -139,7 +145,9 @@ public enum Instruction: Sendable, Hashable {
     case exchangeFinish(Int)
 }
 
-/// One kernel call. The kernel sees whole dims, boxes and tree nodes of its buffers and derives offsets from them.
+/// One kernel call.
+///
+/// The kernel sees whole dims, boxes and tree nodes of its buffers and derives offsets from them.
 public struct ComputeInstruction: Sendable, Hashable {
     /// Which operation.
     public var opcode: Opcode

@@ -1,4 +1,6 @@
-/// The operations. Each has a shape rule (``ShapeRule``), a sharding rule (`Sharding`) and a kernel (`Runtime`).
+/// The operations.
+///
+/// Each has a shape rule (``ShapeRule``), a sharding rule (`Sharding`) and a kernel (`Runtime`).
 ///
 /// Written as `name(operands) {attributes} -> result`. Dimensions in capitals; `…` stands for any number of leading
 /// dimensions; pictures and feature maps are channels-last (`…, Y, X, C`). Unless said otherwise every operation reads

@@ -8,7 +8,9 @@ public struct ParameterSpec: Sendable, Hashable {
     public var part: String
     /// Name in those files.
     public var tensor: String
-    /// Shape in the file. ``view`` has the same number of elements.
+    /// Shape in the file.
+    ///
+    /// ``view`` has the same number of elements.
     public var fileDims: [Int]
     /// The file tensor reshaped, row-major.
     public var view: [Int]
@@ -38,7 +40,9 @@ public struct ParameterSpec: Sendable, Hashable {
     public var dims: [Int] { permutation.map { view[$0] } }
 }
 
-/// The part of a weight that one device needs. Buffers with `Storage.parameter` refer to it.
+/// The part of a weight that one device needs.
+///
+/// Buffers with `Storage.parameter` refer to it.
 public struct ParameterSlice: Sendable, Hashable {
     /// The weight.
     public var spec: ParameterSpec

@@ -15,8 +15,10 @@ public struct Program: Sendable, Hashable {
         public var attributes: Attributes
         /// Type of the result.
         public var type: TensorType
-        /// Logical axis names of the result's dimensions: the user's annotation. A nil dimension is open to propagation,
-        /// a named one is decided by the cluster's rules. Empty: no annotation at all.
+        /// Logical axis names of the result's dimensions: the user's annotation.
+        ///
+        /// A nil dimension is open to propagation, a named one is decided by the cluster's rules. Empty: no annotation
+        /// at all.
         public var axes: [String?]
         /// Where in the model it stands ("layers.3.attn1").
         public var scope: String
@@ -41,7 +43,9 @@ public struct Program: Sendable, Hashable {
         public var name: String
         /// Which value.
         public var value: ValueID
-        /// True: stays on the devices for later programs of the request. False: goes back to the caller.
+        /// True: stays on the devices for later programs of the request.
+        ///
+        /// False: goes back to the caller.
         public var isResident: Bool
         /// Makes an output.
         public init(name: String, value: ValueID, isResident: Bool) {

@@ -34,7 +34,9 @@ public struct ProgramBuilder {
         return append(.input, [], ["name": .text(name)], type: type, axes: axes)
     }
 
-    /// A weight. The same name may be asked for again and is the same weight.
+    /// A weight.
+    ///
+    /// The same name may be asked for again and is the same weight.
     ///
     /// - Parameters:
     ///   - granules: granule of each dimension; nil: the dimension is never split.

@@ -12,7 +12,9 @@ public struct ClientWelcome: Sendable, Hashable {
     }
 }
 
-/// An order for pictures. What is nil or 0 is left to the model's defaults.
+/// An order for pictures.
+///
+/// What is nil or 0 is left to the model's defaults.
 public struct Generate: Sendable, Hashable {
     /// Chosen by the client; answers carry it.
     public var job: UInt64
@@ -68,13 +70,20 @@ public struct Generate: Sendable, Hashable {
 
 /// How far a job is.
 public struct JobProgress: Sendable, Hashable {
+    /// The job waits for others.
+    public static let queuedPhase = "queued"
+    /// The workers load what the job needs; counted in bytes over all of them.
+    public static let loadPhase = "load"
+    /// Decoding steps.
+    public static let stepPhase = "step"
+
     /// Which job.
     public var job: UInt64
-    /// What is being done ("queued", "text", "step", "decode").
+    /// What is being done: ``queuedPhase``, ``loadPhase`` or ``stepPhase``.
     public var phase: String
-    /// Steps done.
+    /// Steps done; bytes loaded.
     public var done: Int
-    /// Steps in all.
+    /// Steps in all; bytes to load.
     public var total: Int
     /// Predicted time left, where known.
     public var timeLeft: Duration?

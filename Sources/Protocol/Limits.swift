@@ -1,12 +1,16 @@
 /// Versions that both ends of a control link compare.
 public enum ProtocolVersion {
-    /// Version of the messages. Raised by every change that an older end would misread.
+    /// Version of the messages.
+    ///
+    /// Raised by every change that an older end would misread.
     public static let current: UInt32 = 1
     /// Version of this build; a cluster runs one build.
     public static let build = "0.1.0"
 }
 
-/// What a decoder accepts. Everything outside is an error before anything is allocated for it.
+/// What a decoder accepts.
+///
+/// Everything outside is an error before anything is allocated for it.
 public enum ProtocolLimits {
     /// Bytes of a message from a peer that has not introduced itself.
     public static let strangerBytes = 64 << 10

@@ -1,6 +1,8 @@
 public import Protocol
 
-/// What a rank's thread drives: the device's programs, weights and links. Made, used and dropped on that thread.
+/// What a rank's thread drives: the device's programs, weights and links.
+///
+/// Made, used and dropped on that thread.
 public protocol RankEngine: AnyObject {
     /// Where peers reach this rank.
     var endpoint: String { get }

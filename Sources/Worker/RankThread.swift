@@ -10,7 +10,9 @@ final class RankThread: Sendable {
     /// Makes an engine on the rank's thread, with the flag that ends its waits.
     typealias MakeEngine = @Sendable (Assign, AbortFlag) throws -> any RankEngine
 
-    /// Jobs that may wait. Requests come one call at a time, so a longer queue means a coordinator that lost count.
+    /// Jobs that may wait.
+    ///
+    /// Requests come one call at a time, so a longer queue means a coordinator that lost count.
     static let queueLimit = 64
 
     private struct State {

@@ -11,7 +11,9 @@ public final class WorkerService: Sendable {
     /// Makes an engine on the rank's thread; its waits end when the flag is set.
     public typealias MakeEngine = @Sendable (Assign, AbortFlag) throws -> any RankEngine
 
-    /// How long the rank's thread may take to notice the end. A kernel call in flight is not interrupted.
+    /// How long the rank's thread may take to notice the end.
+    ///
+    /// A kernel call in flight is not interrupted.
     static let stopMilliseconds = 2000
 
     /// How often the session looks at the clock: a fifth of a heartbeat.
@@ -43,7 +45,9 @@ public final class WorkerService: Sendable {
         make = makeEngine
     }
 
-    /// Works until the end, and says why it came. Cancelling the task is an end, too.
+    /// Works until the end, and says why it came.
+    ///
+    /// Cancelling the task is an end, too.
     ///
     /// Throws `TransportError` where the control endpoint is not usable.
     public func run() async throws -> WorkerEnd {

@@ -212,11 +212,13 @@ private struct HandPeer {
     @Test func clientsOrderPicturesAndAskForTheStatus() async throws {
         try await withCluster(twoWorkers(), launcher: InProcessLauncher(), logger: testLogger) { cluster in
             let client = ClusterClient(endpoint: await cluster.endpoint ?? "", logger: testLogger)
-            let status = try await client.status()
+            let status = try await client.status(patience: .seconds(30))
             #expect(status.state == "ready")
             let order = Generate(job: 11, prompt: "a lighthouse", seed: 1)
-            async let pictures = client.generate(order)
-            async let refusal = Self.code { _ = try await client.generate(Generate(job: 12, prompt: "", seed: 1)) }
+            async let pictures = client.generate(order, patience: .seconds(30))
+            async let refusal = Self.code {
+                _ = try await client.generate(Generate(job: 12, prompt: "", seed: 1), patience: .seconds(30))
+            }
             var answered = 0
             for await request in cluster.clientRequests {
                 guard case .generate(let peer, let order) = request else { continue }
@@ -235,7 +237,9 @@ private struct HandPeer {
             #expect(received == Pictures(job: 11, files: [[1, 2, 3]], warnings: ["short"]))
             #expect(await refusal == "emptyPrompt")
             let other = ClusterClient(endpoint: await cluster.endpoint ?? "", logger: testLogger, buildVersion: "0.0.1")
-            #expect(await Self.code { _ = try await other.status() } == ProtocolError.Code.buildVersion.rawValue)
+            #expect(
+                await Self.code { _ = try await other.status(patience: .seconds(30)) }
+                    == ProtocolError.Code.buildVersion.rawValue)
         }
     }
 

@@ -110,7 +110,7 @@ import Worker
             await Task.yield()
         }
         let joining = WorkerSettings(connect: endpoint ?? "", name: "visitor", clusterID: "harbour")
-        async let end = WorkerService(settings: joining, isa: "test", logger: testLogger).run()
+        async let end = WorkerService(settings: joining, logger: testLogger).run()
         try await start
         #expect(await cluster.status.workers.map(\.name) == ["visitor"])
         await cluster.shutdown(reason: "the test is over")

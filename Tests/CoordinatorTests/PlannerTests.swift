@@ -57,8 +57,48 @@ struct PlannerTests {
         let step = try #require(report.programs.first { $0.name == "step" })
         let layers = step.collectives.filter { $0.scope.contains("transformer_layers.7.") }
         // Self-attention, cross-attention and the feed-forward layer: a reduction each, in two phases.
-        #expect(layers.count == 6)
-        #expect(layers.allSatisfy { $0.kind == "allReduce" && $0.axes == ["model"] })
-        if let path = Environment.dump { try report.text.write(toFile: path, atomically: true, encoding: .utf8) }
+        #expect(layers.count == 3)
+        #expect(layers.allSatisfy { $0.kind == "allReduce" && $0.axes == ["model"] && $0.exchanges == 2 })
+    }
+
+    @Test("collectives, links and workers say the same bytes")
+    func bytesAgree() throws {
+        let report = try Self.plan("amused-tiny", mesh: Mesh([.init("guidance", 2), .init("model", 3)]), batch: 1)
+        for program in report.programs {
+            let sent = program.sentBytes.reduce(0, +)
+            #expect(program.collectives.reduce(0) { $0 + $1.bytes } == sent)
+            for (rank, bytes) in program.sentBytes.enumerated() {
+                #expect(program.links.reduce(0) { $1.from == rank ? $0 + $1.bytes : $0 } == bytes)
+            }
+            #expect(program.links.allSatisfy { $0.from != $0.to && $0.bytes > 0 })
+        }
+        for worker in report.workers {
+            #expect(worker.totalBytes == worker.weightBytes + worker.arenaBytes + worker.residentBytes)
+        }
+    }
+
+    @Test("the text folds layers; every weight is listed when asked for")
+    func text() throws {
+        let report = try Self.plan("amused-256", mesh: Mesh([.init("guidance", 2), .init("model", 2)]), batch: 1)
+        let text = report.text()
+        #expect(text.hasPrefix("Mesh: guidance 2 x model 2\n"))
+        #expect(text.split(separator: "\n").count < 150)
+        #expect(text.contains("transformer.transformer_layers.*.attn1.to_q.weight"))
+        #expect(!text.contains("transformer_layers.7."))
+        let step = try #require(report.programs.first { $0.name == "step" })
+        #expect(text.contains("\(step.sentBytes[0]) bytes"))
+        let all = report.text(listsWeights: true)
+        for parameter in report.parameters { #expect(all.contains("  \(parameter.name) \(parameter.dims)")) }
+    }
+
+    @Test("a limit that is too small stands beside the worker")
+    func limits() throws {
+        let mesh = Mesh([.init("model", 2)])
+        let model = try AmusedModel(preset: "amused-tiny", seed: 1)
+        var planner = Planner(mesh: mesh, rules: LogicalAxisRules(["heads": ["model"]]))
+        let text = try planner.compile(model.textProgram(batch: 1, guided: true)).program
+        let report = PlanReport(mesh: mesh, programs: [text], memoryLimits: [nil, 1 << 20])
+        #expect(report.workers.map(\.limitBytes) == [nil, 1 << 20])
+        #expect(report.text().contains("1.0 MiB (too small)"))
     }
 }

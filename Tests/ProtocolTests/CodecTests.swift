@@ -98,7 +98,9 @@ func errorCode(_ bytes: [UInt8], limit: Int = ProtocolLimits.memberBytes) -> Pro
     }
 }
 
-/// One broken rule at a time. Values that the types can hold but the protocol forbids.
+/// One broken rule at a time.
+///
+/// Values that the types can hold but the protocol forbids.
 @Suite struct CodecRuleTests {
     private func code(_ message: Message) throws -> ProtocolError.Code? {
         errorCode(try Codec.encode(Envelope(clusterID: "c", epoch: 1, message: message)))

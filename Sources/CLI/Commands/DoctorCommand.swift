@@ -2,6 +2,9 @@ import ArgumentParser
 import Coordinator
 import Foundation
 import Glibc
+import Protocol
+import Runtime
+import Sharding
 
 /// `tessera doctor`.
 struct DoctorCommand: ParsableCommand {
@@ -43,7 +46,7 @@ struct DoctorCommand: ParsableCommand {
             (control, server) = (ClusterConfiguration.defaultControl, ClusterConfiguration.defaultServer)
         }
         let findings =
-            [Finding(subject: "tessera", text: Version.text)] + processor() + memory() + libraries() + limits()
+            [Finding(subject: "tessera", text: ProtocolVersion.build)] + processor() + memory() + libraries() + limits()
             + [port(control, "control port"), port(server, "server port")]
         let width = findings.map(\.subject.count).max() ?? 0
         for finding in findings {
@@ -55,8 +58,7 @@ struct DoctorCommand: ParsableCommand {
 
     private func processor() -> [Finding] {
         let fields = Machine.fields("/proc/cpuinfo")
-        let flags = Set((fields["flags"] ?? "").split(separator: " ").map(String.init))
-        let level = Machine.instructionSet(flags: flags)
+        let level = InstructionSet.current
         let asked = ProcessInfo.processInfo.environment["TESSERA_ISA"].map { " (TESSERA_ISA asks for \($0))" } ?? ""
         let note = level == "portable" ? ": no AVX2, so models run slowly" : ""
         return [
@@ -72,8 +74,8 @@ struct DoctorCommand: ParsableCommand {
 
     private func memory() -> [Finding] {
         let fields = Machine.fields("/proc/meminfo")
-        let total = Machine.bytes(fields["MemTotal"]).map(Progress.bytes) ?? "unknown"
-        let available = Machine.bytes(fields["MemAvailable"]).map(Progress.bytes) ?? "unknown"
+        let total = Machine.bytes(fields["MemTotal"]).map(PlanReport.bytes) ?? "unknown"
+        let available = Machine.bytes(fields["MemAvailable"]).map(PlanReport.bytes) ?? "unknown"
         let transparent = (try? String(contentsOfFile: "/sys/kernel/mm/transparent_hugepage/enabled", encoding: .utf8))
             .flatMap { text in text.split(separator: "[").last?.split(separator: "]").first.map(String.init) }
         let isOff = transparent == "never"
@@ -109,7 +111,7 @@ struct DoctorCommand: ParsableCommand {
             Finding(
                 verdict: isLow ? .doubtful : .fine, subject: "open files",
                 text: files + (isLow ? "; ulimit -n 4096" : "")),
-            Finding(subject: "locked memory", text: Int(locked).map(Progress.bytes) ?? locked),
+            Finding(subject: "locked memory", text: Int(locked).map(PlanReport.bytes) ?? locked),
         ]
     }
 

@@ -8,9 +8,9 @@ struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Shows what a cluster would do, before anything loads.",
         discussion: """
-            Partitions the model as the cluster file says and prints each parameter's sharding and why, the collectives \
-            of one step with their bytes, and the memory that each worker needs. The figures are exact: a step sends \
-            the bytes that the plan says.
+            Partitions the model as the cluster file says and prints the memory that each worker needs, each \
+            program's work and collectives with their bytes, and how weights are split and why. The figures are \
+            exact: a step sends the bytes that the plan says. A link is one direction between two ranks.
 
               tessera plan cluster.yaml
               tessera plan cluster.yaml --json | jq '.workers[].weightBytes'
@@ -20,6 +20,9 @@ struct PlanCommand: AsyncParsableCommand {
 
     @Flag(help: "Prints JSON.")
     var json = false
+
+    @Flag(help: "Lists every weight by itself.")
+    var weights = false
 
     @Option(
         name: [.customShort("n"), .customLong("count")],
@@ -33,14 +36,13 @@ struct PlanCommand: AsyncParsableCommand {
     func run() async throws {
         let configuration = try configuration.load()
         let report = try configuration.plan(pictures: count)
-        for (worker, settings) in zip(report.workers, configuration.workers) {
-            let needed = worker.weightBytes + worker.arenaBytes + worker.residentBytes
-            guard let limit = settings.memoryByteCount, needed > limit else { continue }
+        for worker in report.workers {
+            guard let limit = worker.limitBytes, worker.totalBytes > limit else { continue }
             Terminal.shared.note(
-                "warning: \(worker.name) needs \(Progress.bytes(needed)), more than its limit of \(Progress.bytes(limit))"
-            )
+                "warning: \(worker.name) needs \(PlanReport.bytes(worker.totalBytes)), more than its limit of "
+                    + PlanReport.bytes(limit))
         }
-        Terminal.shared.result(json ? try report.json : report.text)
+        Terminal.shared.result(json ? try report.json : report.text(listsWeights: weights))
     }
 }
 

@@ -45,7 +45,7 @@ struct WorkerCommand: AsyncParsableCommand {
         try ParentGuard.bind()
         let settings = WorkerSettings(connect: connect, name: name, clusterID: clusterID, dataHost: dataHost)
         let logger = TerminalLog.logger(level: .warning)
-        let end = try await WorkerService(settings: settings, isa: Machine.instructionSet, logger: logger).run()
+        let end = try await WorkerService(settings: settings, logger: logger).run()
         if !end.isOrderly { throw Ended(description: "worker \(name): \(end)") }
     }
 

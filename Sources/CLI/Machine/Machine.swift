@@ -17,31 +17,10 @@ enum Machine {
         return fields
     }
 
-    /// The instruction-set level that kernels run at here; TESSERA_ISA lowers it.
-    static var instructionSet: String {
-        let levels = ["portable", "avx2", "avx512", "avx512_bf16", "amx"]
-        let best = instructionSet(flags: processorFlags)
-        guard let asked = ProcessInfo.processInfo.environment["TESSERA_ISA"], let wanted = levels.firstIndex(of: asked),
-            let found = levels.firstIndex(of: best)
-        else { return best }
-        return levels[min(wanted, found)]
-    }
-
-    /// True where the processor has the AVX-512 instructions that kernels use.
-    static var hasAVX512: Bool { instructionSet(flags: processorFlags).hasPrefix("avx512") || hasAMX }
-    private static var hasAMX: Bool { instructionSet(flags: processorFlags) == "amx" }
-
-    private static var processorFlags: Set<String> {
-        Set((fields("/proc/cpuinfo")["flags"] ?? "").split(separator: " ").map(String.init))
-    }
-
-    /// The highest instruction-set level that the kernels know, from the processor's flags.
-    static func instructionSet(flags: Set<String>) -> String {
-        let avx512 = flags.isSuperset(of: ["avx512f", "avx512bw", "avx512vl", "avx512dq"])
-        if avx512 && flags.isSuperset(of: ["amx_tile", "amx_bf16"]) { return "amx" }
-        if avx512 && flags.contains("avx512_bf16") { return "avx512_bf16" }
-        if avx512 { return "avx512" }
-        return flags.isSuperset(of: ["avx2", "fma"]) ? "avx2" : "portable"
+    /// True where the processor has the AVX-512 instructions that OpenBLAS's kernels of that name use.
+    static var hasAVX512: Bool {
+        let flags = Set((fields("/proc/cpuinfo")["flags"] ?? "").split(separator: " "))
+        return flags.isSuperset(of: ["avx512f", "avx512bw", "avx512vl", "avx512dq"])
     }
 
     /// Bytes in a "123 kB" field of /proc/meminfo.

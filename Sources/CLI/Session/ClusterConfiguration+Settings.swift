@@ -15,7 +15,8 @@ extension ClusterConfiguration {
                     memoryLimit: $0.memoryByteCount)
             },
             bind: bind, dtype: model.dtype, modelHash: modelHash, joinDeadline: dataPlane.joinDeadline,
-            peerDeadline: dataPlane.collectiveDeadline, installDeadline: dataPlane.loadDeadline)
+            peerDeadline: dataPlane.collectiveDeadline, callDeadline: dataPlane.callDeadline,
+            installDeadline: dataPlane.loadDeadline)
     }
 
     /// What starts this cluster's workers: this very program.

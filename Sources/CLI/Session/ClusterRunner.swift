@@ -10,31 +10,44 @@ import Tensor
 actor ClusterRunner: ProgramRunner {
     private let cluster: Cluster
     private let sources: [String: ParameterSource]
-    private let progress: Progress
+    private let workers: [String]
     private var planner: Planner
+    private var ledger: WeightLedger
     private var installed: Set<String> = []
 
     /// A runner that has installed nothing yet; `sources` are those of the whole model.
-    init(
-        cluster: Cluster, configuration: ClusterConfiguration, sources: [String: ParameterSource], progress: Progress
-    ) {
+    init(cluster: Cluster, configuration: ClusterConfiguration, sources: [String: ParameterSource]) {
         self.cluster = cluster
         self.sources = sources
-        self.progress = progress
+        workers = configuration.workers.map(\.name)
         planner = Planner(mesh: configuration.mesh, rules: configuration.rules)
+        ledger = WeightLedger(deviceCount: configuration.mesh.deviceCount)
     }
 
-    func install(_ program: Program) async throws -> ProgramKey {
-        let (name, compiled, _) = try planner.compile(program)
-        if !installed.contains(name) {
-            let progress = progress
-            try await cluster.install(name, locals: compiled.locals, sources: sources) { worker, report in
-                progress.loaded(worker: worker, bytes: report.bytesDone, of: report.bytesTotal)
-            }
-            progress.finish()
-            installed.insert(name)
+    func install(
+        _ programs: [Program], progress: @escaping @Sendable (LoadingProgress) -> Void
+    ) async throws -> [ProgramKey] {
+        var names: [String] = []
+        var missing: [String: [Int]] = [:]
+        var orders: [(name: String, program: CompiledProgram)] = []
+        var ledger = ledger
+        for program in programs {
+            let (name, compiled, _) = try planner.compile(program)
+            names.append(name)
+            guard !installed.contains(name), missing[name] == nil else { continue }
+            missing[name] = ledger.add(compiled.locals)
+            orders.append((name, compiled))
         }
-        return ProgramKey(name)
+        let tally = LoadTally(workers: workers, missing: missing)
+        if tally.progress.byteCount > 0 { progress(tally.progress) }
+        for order in orders {
+            try await cluster.install(order.name, locals: order.program.locals, sources: sources) { worker, report in
+                if let loaded = tally.record(worker: worker, report) { progress(loaded) }
+            }
+            installed.insert(order.name)
+        }
+        self.ledger = ledger
+        return names.map { ProgramKey($0) }
     }
 
     func run(

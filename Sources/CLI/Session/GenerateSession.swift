@@ -45,13 +45,19 @@ enum GenerateSession {
         let count = configuration.workers.count
         Terminal.shared.note("starting \(count == 1 ? "1 worker" : "\(count) workers") for this call")
         return try await withCluster(settings, launcher: configuration.launcher(logger), logger: logger) { cluster in
-            try await studio.make(order, on: cluster) { show($0, progress) }
+            try await studio.make(order, on: cluster) { report in
+                // The studio shows each worker's loading itself.
+                if report.phase != JobProgress.loadPhase { show(report, progress) }
+            }
         }
     }
 
     private static func show(_ report: JobProgress, _ progress: Progress) {
         switch report.phase {
-        case "step": progress.stepped(report.done, of: report.total, left: report.timeLeft)
+        case JobProgress.loadPhase:
+            let workers = LoadingProgress.Worker(name: "workers", loadedByteCount: report.done, byteCount: report.total)
+            progress.loaded(LoadingProgress(workers: [workers]))
+        case JobProgress.stepPhase: progress.stepped(report.done, of: report.total, left: report.timeLeft)
         default: break
         }
     }

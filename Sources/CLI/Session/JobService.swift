@@ -57,7 +57,8 @@ actor JobService {
     private func accept(_ job: Job) async {
         if isDraining { return await refuse(job) }
         waiting.append(job)
-        await cluster.answer(job.client, JobProgress(job: job.order.job, phase: "queued", done: 0, total: 0))
+        let queued = JobProgress(job: job.order.job, phase: JobProgress.queuedPhase, done: 0, total: 0)
+        await cluster.answer(job.client, queued)
         startNext()
     }
 

@@ -2,6 +2,7 @@ import Coordinator
 import Models
 import Program
 import Protocol
+import Runtime
 import Server
 import Synchronization
 import Tensor
@@ -27,8 +28,8 @@ final class Studio: Sendable {
         model = try AmusedImageModel(try ModelLoader.open(configuration.model))
         sources = try model.model.sources(of: Program(name: "model", parameters: model.model.parameters))
         environment = ReproducibilityRecord.Environment(
-            version: Version.text, model: model.model.name, modelHash: model.model.identity,
-            dtype: configuration.model.dtype.rawValue, instructionSet: Machine.instructionSet,
+            version: ProtocolVersion.build, model: model.model.name, modelHash: model.model.identity,
+            dtype: configuration.model.dtype.rawValue, instructionSet: InstructionSet.current,
             mesh: configuration.mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: ","))
     }
 
@@ -41,19 +42,27 @@ final class Studio: Sendable {
     func prepare(on cluster: Cluster, pictures: Int) async throws {
         var request = GenerationRequest(prompt: "")
         request.picturesPerPrompt = pictures
-        try await loop(on: cluster).prepare(request)
+        let progress = progress
+        try await loop(on: cluster).prepare(request) { progress.loaded($0) }
         progress.finish()
     }
 
-    /// Serves an order.
+    /// Serves an order: loads what is missing first, then paints.
+    ///
+    /// - Parameter progress: told how much is loaded, in bytes over all workers, then the steps.
     ///
     /// Throws ``GenerationRequestError``, `PNGError` and what the cluster throws.
     func make(
         _ order: Generate, on cluster: Cluster, progress: @escaping @Sendable (JobProgress) async -> Void
     ) async throws -> Pictures {
         let request = try Self.request(order)
+        let loop = loop(on: cluster)
+        try await load(request, loop) { loaded in
+            let (done, total) = (loaded.loadedByteCount, loaded.byteCount)
+            await progress(JobProgress(job: order.job, phase: JobProgress.loadPhase, done: done, total: total))
+        }
         let warnings = Warnings()
-        let result = try await loop(on: cluster).generate(request) { event in
+        let result = try await loop.generate(request) { event in
             switch event {
             case .promptCut(let prompt, let tokens):
                 await warnings.add(
@@ -61,7 +70,7 @@ final class Studio: Sendable {
             case .stepped(let step):
                 await progress(
                     JobProgress(
-                        job: order.job, phase: "step", done: step.done, total: step.total,
+                        job: order.job, phase: JobProgress.stepPhase, done: step.done, total: step.total,
                         timeLeft: .seconds(step.secondsLeft)))
             case .preview, .finished: break
             }
@@ -73,12 +82,33 @@ final class Studio: Sendable {
         return Pictures(job: order.job, files: files, warnings: await warnings.all)
     }
 
+    /// Installs all programs of a request; each worker's bytes show here, their sum goes to `tell`.
+    private func load(
+        _ request: GenerationRequest, _ loop: DecodingLoop,
+        tell: @escaping @Sendable (LoadingProgress) async -> Void
+    ) async throws {
+        let progress = progress
+        let (reports, continuation) = AsyncStream.makeStream(
+            of: LoadingProgress.self, bufferingPolicy: .bufferingNewest(1))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                defer { continuation.finish() }
+                try await loop.prepare(request) { report in
+                    progress.loaded(report)
+                    continuation.yield(report)
+                }
+            }
+            for await report in reports { await tell(report) }
+            try await group.waitForAll()
+        }
+        progress.finish()
+    }
+
     /// The loop, which remembers what is installed; a studio works for one cluster all its life.
     private func loop(on cluster: Cluster) -> DecodingLoop {
         loop.withLock { loop in
             if let loop { return loop }
-            let runner = ClusterRunner(
-                cluster: cluster, configuration: configuration, sources: sources, progress: progress)
+            let runner = ClusterRunner(cluster: cluster, configuration: configuration, sources: sources)
             let made = DecodingLoop(model: model, runner: runner, requests: RequestIdentifiers())
             loop = made
             return made
@@ -103,19 +133,10 @@ final class Studio: Sendable {
         if order.mask.isEmpty {
             request.editing = .variation(image: image, strength: order.strength ?? 0.5)
         } else {
-            let mask = luminance(try PNGFile.decode(order.mask).rgb)
+            let mask = ImageResize.luma(try PNGFile.decode(order.mask).rgb)
             request.editing = .inpainting(image: image, mask: mask, strength: order.strength ?? 1)
         }
         return request
-    }
-
-    /// u8[H, W, 3] to u8[H, W], with the weights of ITU-R BT.601 in 16-bit fixed point.
-    private static func luminance(_ rgb: HostTensor) -> HostTensor {
-        let bytes = stride(from: 0, to: rgb.bytes.count, by: 3).map { start in
-            let (r, g, b) = (UInt32(rgb.bytes[start]), UInt32(rgb.bytes[start + 1]), UInt32(rgb.bytes[start + 2]))
-            return UInt8(truncatingIfNeeded: (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16)
-        }
-        return HostTensor(dtype: .u8, dims: Array(rgb.dims.prefix(2)), bytes: bytes)
     }
 
     /// What the user should know, gathered while an order is served.

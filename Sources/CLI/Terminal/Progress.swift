@@ -1,15 +1,16 @@
+import Coordinator
+import Sharding
 import Synchronization
 
 /// Shows how far a generation is: first bytes loaded by each worker, then steps with the time left.
 final class Progress: Sendable {
-    private struct Loading {
-        var name: String
-        var loaded: Int
-        var total: Int
-    }
+    /// More workers than this share one bar.
+    private static let barsMax = 16
 
     private struct State {
-        var loading: [Loading] = []
+        /// What the plain lines have said: workers that are complete, and whether loading has begun.
+        var complete: Set<String> = []
+        var isLoading = false
         var lastLine = ""
     }
 
@@ -18,26 +19,41 @@ final class Progress: Sendable {
 
     init(terminal: Terminal = .shared) { self.terminal = terminal }
 
-    /// A worker has loaded some of its weights.
-    ///
-    /// Counts in bytes.
-    func loaded(worker: String, bytes: Int, of total: Int) {
-        let (block, line) = state.withLock { state -> ([String], String?) in
-            let index = state.loading.firstIndex { $0.name == worker } ?? state.loading.count
-            if index == state.loading.count { state.loading.append(Loading(name: worker, loaded: 0, total: total)) }
-            let wasComplete = state.loading[index].loaded >= total && total > 0
-            state.loading[index].loaded = bytes
-            state.loading[index].total = total
-            let isComplete = bytes >= total && !wasComplete
-            let nameWidth = state.loading.map(\.name.count).max() ?? 0
-            let block = state.loading.map { entry in
-                let name = entry.name + String(repeating: " ", count: nameWidth - entry.name.count)
-                return "\(name)  \(Self.bar(entry.loaded, of: entry.total))  "
-                    + "\(Self.bytes(entry.loaded)) of \(Self.bytes(entry.total))"
+    /// The workers have loaded so much of what they need: a bar for each on a terminal, else a line at the beginning and
+    /// one for each worker that is complete.
+    func loaded(_ report: LoadingProgress) {
+        if terminal.isInteractive { return terminal.show(Self.block(report)) }
+        let lines = state.withLock { state in
+            var lines: [String] = []
+            if !state.isLoading {
+                state.isLoading = true
+                lines.append("loading \(PlanReport.bytes(report.byteCount)) of weights")
             }
-            return (block, isComplete ? "\(worker): loaded \(Self.bytes(total))" : nil)
+            for worker in report.workers where worker.byteCount > 0 && worker.loadedByteCount >= worker.byteCount {
+                if state.complete.insert(worker.name).inserted {
+                    lines.append("\(worker.name): loaded \(PlanReport.bytes(worker.byteCount))")
+                }
+            }
+            return lines
         }
-        show(block, line: line)
+        for line in lines { terminal.note(line) }
+    }
+
+    private static func block(_ report: LoadingProgress) -> [String] {
+        var entries = report.workers
+        if entries.count > barsMax {
+            entries = [
+                .init(
+                    name: "\(entries.count) workers", loadedByteCount: report.loadedByteCount,
+                    byteCount: report.byteCount)
+            ]
+        }
+        let width = entries.map(\.name.count).max() ?? 0
+        return entries.map { entry in
+            let name = entry.name + String(repeating: " ", count: width - entry.name.count)
+            return "\(name)  \(bar(entry.loadedByteCount, of: entry.byteCount))  "
+                + "\(PlanReport.bytes(entry.loadedByteCount)) of \(PlanReport.bytes(entry.byteCount))"
+        }
     }
 
     /// `done` of `total` decoding steps are behind us.
@@ -47,8 +63,11 @@ final class Progress: Sendable {
         show(["\(Self.bar(done, of: total))  \(text)"], line: text)
     }
 
-    /// Takes the progress block away.
-    func finish() { terminal.show([]) }
+    /// Takes the progress block away; what is loaded next is told anew.
+    func finish() {
+        terminal.show([])
+        state.withLock { $0 = State() }
+    }
 
     private func show(_ block: [String], line: String?) {
         if terminal.isInteractive {
@@ -66,20 +85,6 @@ final class Progress: Sendable {
         let width = 24
         let filled = total <= 0 ? width : min(width, max(0, done * width / total))
         return "[\(String(repeating: "#", count: filled))\(String(repeating: "-", count: width - filled))]"
-    }
-
-    /// "12.3 MiB".
-    static func bytes(_ count: Int) -> String {
-        var value = Double(count)
-        var unit = 0
-        let units = ["B", "KiB", "MiB", "GiB", "TiB"]
-        while value >= 1024, unit < units.count - 1 {
-            value /= 1024
-            unit += 1
-        }
-        if unit == 0 { return "\(count) B" }
-        let tenths = Int((value * 10).rounded())
-        return "\(tenths / 10).\(tenths % 10) \(units[unit])"
     }
 
     /// "1.5 s", "42 s" or "3 min 5 s".

@@ -24,6 +24,7 @@ extension Cluster {
         var durations: [Duration]
         var sentByteCounts: [Int]
         var failure: (rank: Int, failure: Failure)?
+        var deadline: Duration
         var end: Duration
         var continuation: CheckedContinuation<CallReport, any Error>
     }
@@ -39,8 +40,10 @@ extension Cluster {
         var continuation: CheckedContinuation<[Installed], any Error>
     }
 
-    /// Installs a program on all devices: one local program a rank. `sources` may name more weights than it needs; give
-    /// those of the whole model every time, so that programs share their weights.
+    /// Installs a program on all devices: one local program a rank.
+    ///
+    /// `sources` may name more weights than it needs; give those of the whole model every time, so that programs share
+    /// their weights.
     ///
     /// - Parameter progress: told what a worker has loaded.
     /// - Returns: what the program takes on each device, by rank.
@@ -67,6 +70,7 @@ extension Cluster {
             signals.yield(.cancelledInstall(id))
         }
         installed.insert(key)
+        predictions[key] = CallPrediction.longest(locals)
         return reports
     }
 
@@ -87,12 +91,13 @@ extension Cluster {
         steps[request] = step &+ 1
         let id = number()
         let signals = signals
+        let deadline = max(settings.callDeadline, predictions[key] ?? .zero)
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 calls[id] = Call(
                     program: key, request: request, step: step, remaining: Set(members.indices),
                     durations: members.map { _ in .zero }, sentByteCounts: members.map { _ in 0 },
-                    end: now + settings.callDeadline, continuation: continuation)
+                    deadline: deadline, end: now + deadline, continuation: continuation)
                 let run = Run(call: id, request: request, step: step, programKey: key, inputs: inputs)
                 for index in members.indices { order(index, .run(run)) }
             }
@@ -254,7 +259,7 @@ extension Cluster {
             }
         case .ready:
             if let call = calls.values.first(where: { now > $0.end }) {
-                fail(stuck(Array(call.remaining), "\(call.program), step \(call.step)", settings.callDeadline))
+                fail(stuck(Array(call.remaining), "\(call.program), step \(call.step)", call.deadline))
             } else if let install = installs.values.first(where: { now > $0.end }) {
                 fail(stuck(Array(install.remaining), "installing \(install.key)", settings.installDeadline))
             }

@@ -80,12 +80,16 @@ public actor Cluster {
     var calls: [UInt64: Call] = [:]
     var installs: [UInt64: Installation] = [:]
     var installed: Set<String> = []
+    /// Longest time that the plan predicts for a call of each installed program.
+    var predictions: [String: Duration] = [:]
     var steps: [UInt64: UInt32] = [:]
     /// Requests that have ended while the workers took no orders.
     var releases: Set<UInt64> = []
     private var lastNumber: UInt64 = 0
 
-    /// A cluster that is not running. Without a launcher all workers must join by themselves.
+    /// A cluster that is not running.
+    ///
+    /// Without a launcher all workers must join by themselves.
     public init(settings: ClusterSettings, launcher: (any Launcher)?, logger: Logger) {
         self.settings = settings
         self.launcher = launcher
@@ -109,7 +113,9 @@ public actor Cluster {
     /// Where the coordinator listens; nil while it does not.
     public var endpoint: String? { server?.endpoint }
 
-    /// Listens, launches workers, and returns when all of them take orders. On failure nothing is left running.
+    /// Listens, launches workers, and returns when all of them take orders.
+    ///
+    /// On failure nothing is left running.
     ///
     /// Throws ``ClusterError``; `CancellationError` when the task is cancelled.
     public func start() async throws {
@@ -136,7 +142,9 @@ public actor Cluster {
     }
 
     /// Ends everything: waits for calls in flight at most for `drain`, tells workers to finish, and kills those that do
-    /// not. Returns when nothing is left; may be called at any time and more than once.
+    /// not.
+    ///
+    /// Returns when nothing is left; may be called at any time and more than once.
     public func shutdown(reason: String, drain: Duration = .zero) async {
         switch phase {
         case .stopping, .stopped:

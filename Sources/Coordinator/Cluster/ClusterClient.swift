@@ -39,7 +39,9 @@ public struct ClusterClient: Sendable {
         }
     }
 
-    /// How the cluster is. Throws ``ClientError`` (code `unreachable` where none answers), ``ProtocolError``.
+    /// How the cluster is.
+    ///
+    /// Throws ``ClientError`` (code `unreachable` where none answers), ``ProtocolError``.
     public func status(patience: Duration = .seconds(3)) async throws -> ClusterStatus {
         try await converse(patience: patience, order: .statusQuery, job: 0) { message in
             if case .status(let status) = message { status } else { nil }

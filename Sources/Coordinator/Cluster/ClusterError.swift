@@ -43,7 +43,9 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// One sentence: what, where, what to do. After a lost worker its last log lines follow.
+    /// One sentence: what, where, what to do.
+    ///
+    /// After a lost worker its last log lines follow.
     public var description: String {
         switch self {
         case .callAborted(let program, let request, let step, let because):

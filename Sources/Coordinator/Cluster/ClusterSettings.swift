@@ -11,8 +11,9 @@ public struct ClusterSettings: Sendable {
         public var threads: Int
         /// Bytes that weights and activations may take; nil: no limit.
         public var memoryLimit: Int?
-        /// True where the launcher starts it; false where it joins by itself. A worker that joins with a name that no
-        /// worker has takes the first free place of this kind.
+        /// True where the launcher starts it; false where it joins by itself.
+        ///
+        /// A worker that joins with a name that no worker has takes the first free place of this kind.
         public var isLaunched: Bool
 
         /// Makes a worker.
@@ -48,7 +49,7 @@ public struct ClusterSettings: Sendable {
     public var coordinatorSilence: Duration
     /// Longest wait for a peer inside a call.
     public var peerDeadline: Duration
-    /// Longest call.
+    /// Longest call, unless the plan predicts more (``CallPrediction``).
     public var callDeadline: Duration
     /// Longest installation of a program.
     public var installDeadline: Duration

@@ -37,7 +37,9 @@ public protocol LaunchedWorker: Sendable {
     func kill()
 }
 
-/// Starts workers. Local processes are one way; a worker that joins by itself needs none.
+/// Starts workers.
+///
+/// Local processes are one way; a worker that joins by itself needs none.
 public protocol Launcher: Sendable {
     /// Starts a worker; `ended` is called once, when its process has ended and was reaped.
     ///

@@ -110,7 +110,7 @@ struct ConfigurationDecoder {
     private func dataPlane(_ top: ConfigurationSection) -> DataPlaneSettings {
         let section = reader.section(
             top.values["data_plane"], keyPath: "data_plane",
-            keys: ["host", "chunk", "join_deadline", "load_deadline", "collective_deadline"])
+            keys: ["host", "join_deadline", "load_deadline", "collective_deadline", "call_deadline"])
         var settings = DataPlaneSettings()
         func deadline(_ key: String) -> Duration? {
             reader.quantity(
@@ -119,13 +119,10 @@ struct ConfigurationDecoder {
             ).map { .milliseconds($0) }
         }
         settings.host = host(section) ?? settings.host
-        settings.chunkByteCount =
-            reader.quantity(
-                section, "chunk", units: Quantity.byteUnits, in: 4096...(64 << 20),
-                rangeText: "between 4KiB and 64MiB", example: "1MiB") ?? settings.chunkByteCount
         settings.joinDeadline = deadline("join_deadline") ?? settings.joinDeadline
         settings.loadDeadline = deadline("load_deadline") ?? settings.loadDeadline
         settings.collectiveDeadline = deadline("collective_deadline") ?? settings.collectiveDeadline
+        settings.callDeadline = deadline("call_deadline") ?? settings.callDeadline
         return settings
     }
 

@@ -1,3 +1,4 @@
+import Models
 import Yams
 
 /// Reads settings from three layers, notes every problem and carries on.

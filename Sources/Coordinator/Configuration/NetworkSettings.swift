@@ -21,24 +21,24 @@ public struct NetworkAddress: Sendable, Hashable, CustomStringConvertible {
 public struct DataPlaneSettings: Sendable, Hashable {
     /// Interface that workers bind their data sockets to.
     public var host: String
-    /// Largest piece that a message travels in, in bytes.
-    public var chunkByteCount: Int
     /// How long a started worker may take to join.
     public var joinDeadline: Duration
     /// How long loading a worker's weights may take.
     public var loadDeadline: Duration
     /// How long a worker waits in a collective for another.
     public var collectiveDeadline: Duration
+    /// How long one call of a program may take at least; the plan's prediction may give it more.
+    public var callDeadline: Duration
 
     /// Makes settings.
     public init(
-        host: String = "127.0.0.1", chunkByteCount: Int = 1 << 20, joinDeadline: Duration = .seconds(30),
-        loadDeadline: Duration = .seconds(600), collectiveDeadline: Duration = .seconds(60)
+        host: String = "127.0.0.1", joinDeadline: Duration = .seconds(30), loadDeadline: Duration = .seconds(600),
+        collectiveDeadline: Duration = .seconds(60), callDeadline: Duration = .seconds(300)
     ) {
         self.host = host
-        self.chunkByteCount = chunkByteCount
         self.joinDeadline = joinDeadline
         self.loadDeadline = loadDeadline
         self.collectiveDeadline = collectiveDeadline
+        self.callDeadline = callDeadline
     }
 }

@@ -36,15 +36,32 @@ public struct DecodingLoop: Sendable {
     }
 
     /// Builds and installs the programs that a request needs, without running them.
-    public func prepare(_ request: GenerationRequest, noise: GenerationNoise = .generated) async throws {
+    ///
+    /// - Parameter progress: told how far loading is.
+    /// - Throws: ``GenerationRequestError`` and what the runner throws.
+    public func prepare(
+        _ request: GenerationRequest, noise: GenerationNoise = .generated,
+        progress: @escaping @Sendable (LoadingProgress) -> Void = { _ in }
+    ) async throws {
         let plan = try GenerationPlan(request, for: model)
-        for batch in batches(of: plan, from: 0) {
+        try await prepare(plan, batches: batches(of: plan, from: 0), noise: noise, progress: progress)
+    }
+
+    /// All programs of a request, before the first of them runs.
+    private func prepare(
+        _ plan: GenerationPlan, batches: [Range<Int>], noise: GenerationNoise,
+        progress: @escaping @Sendable (LoadingProgress) -> Void = { _ in }
+    ) async throws {
+        let slots = batches.flatMap { batch in
             let shape = shape(plan, pictures: batch.count)
-            _ = try await programs.entry(.text, shape.withoutGrid)
-            _ = try await programs.entry(.step(noise.step), shape)
-            _ = try await programs.entry(.decode, shape.withoutGuidance)
-            if request.editing != nil { _ = try await programs.entry(.encode, shape.single) }
+            var slots: [InstalledPrograms.Slot] = [
+                .init(role: .text, shape: shape.withoutGrid), .init(role: .step(noise.step), shape: shape),
+                .init(role: .decode, shape: shape.withoutGuidance),
+            ]
+            if plan.request.editing != nil { slots.append(.init(role: .encode, shape: shape.single)) }
+            return slots
         }
+        try await programs.install(slots, progress: progress)
     }
 
     /// Serves a request.
@@ -53,6 +70,7 @@ public struct DecodingLoop: Sendable {
     ///   - noise: where randomness comes from.
     ///   - state: where to go on, from an earlier ``StepProgress``; pictures before its batch are left out.
     ///   - events: called in order; the loop waits for it.
+    ///
     /// Throws ``GenerationRequestError``, ``DecodingLoopError``, `CancellationError` between steps, and what the runner
     /// throws. Whatever happens, nothing stays on the devices.
     public func generate(
@@ -71,6 +89,7 @@ public struct DecodingLoop: Sendable {
             timer.total += plan.stepCount - (resumed ?? plan.startStep)
         }
         await reportCuts(request, plan: plan, events: events)
+        try await prepare(plan, batches: batches, noise: noise)
         var pictures: [GeneratedPicture] = []
         for (index, batch) in batches.enumerated() {
             var run = BatchRun(

@@ -10,7 +10,8 @@ final class InstalledPrograms: Sendable {
         let key: ProgramKey
         let inputs: [String: TensorType]
     }
-    private struct Slot: Hashable {
+    /// Which program of the model.
+    struct Slot: Hashable {
         let role: ProgramRole
         let shape: GenerationShape
     }
@@ -24,26 +25,36 @@ final class InstalledPrograms: Sendable {
         self.runner = runner
     }
 
-    /// Builds and installs a program on first use.
-    func entry(_ role: ProgramRole, _ shape: GenerationShape) async throws -> Entry {
-        let slot = Slot(role: role, shape: shape)
-        if let entry = entries.withLock({ $0[slot] }) { return entry }
-        let program = try model.program(role, shape: shape)
+    /// Builds and installs those that are not there yet, all at once.
+    func install(_ slots: [Slot], progress: @escaping @Sendable (LoadingProgress) -> Void) async throws {
+        let known = entries.withLock { $0 }
+        var missing: [Slot] = []
+        for slot in slots where known[slot] == nil && !missing.contains(slot) { missing.append(slot) }
+        guard !missing.isEmpty else { return }
+        let programs = try missing.map { try model.program($0.role, shape: $0.shape) }
+        let keys = try await runner.install(programs, progress: progress)
+        for (slot, (program, key)) in zip(missing, zip(programs, keys)) {
+            let entry = Self.entry(program, key)
+            entries.withLock { $0[slot] = entry }
+        }
+    }
+
+    private static func entry(_ program: Program, _ key: ProgramKey) -> Entry {
         var inputs: [String: TensorType] = [:]
         for operation in program.operations where operation.opcode == .input {
             let name = operation.attributes.text("name")
             if !program.residentInputs.contains(name) { inputs[name] = operation.type }
         }
-        let entry = Entry(name: program.name, key: try await runner.install(program), inputs: inputs)
-        entries.withLock { $0[slot] = entry }
-        return entry
+        return Entry(name: program.name, key: key, inputs: inputs)
     }
 
-    /// Runs a program with those of the given inputs that it takes.
+    /// Runs an installed program with those of the given inputs that it takes.
     func run(
         _ role: ProgramRole, _ shape: GenerationShape, request: UInt64, inputs: [String: HostTensor]
     ) async throws -> [String: HostTensor] {
-        let entry = try await entry(role, shape)
+        guard let entry = entries.withLock({ $0[Slot(role: role, shape: shape)] }) else {
+            preconditionFailure("the loop installs \(role) before it runs it")
+        }
         var wanted: [String: HostTensor] = [:]
         for (name, type) in entry.inputs {
             guard let tensor = inputs[name], tensor.dims == type.sizes, tensor.dtype == type.dtype else {

@@ -1,9 +1,12 @@
 import Models
 import Program
 public import Sharding
+import Tensor
 
 extension ClusterConfiguration {
-    /// Compiles the model for the mesh and reports what a request of the default size will do. Nothing is loaded.
+    /// Compiles the model for the mesh and reports what a request of the default size will do.
+    ///
+    /// Nothing is loaded.
     ///
     /// - Parameter pictures: pictures in the batch; nil: one for each device along the axis that batches are split over.
     /// - Throws: what opening the model throws, and `ShardingError`.
@@ -16,7 +19,13 @@ extension ClusterConfiguration {
         let programs = try [ProgramRole.text, .step(.generated), .decode].map {
             try planner.compile(try model.program($0, shape: shape)).program
         }
-        return PlanReport(mesh: mesh, programs: programs, workerNames: workers.map(\.name))
+        let count = shape.pictures == 1 ? "1 picture" : "\(shape.pictures) pictures"
+        let subject =
+            "\(model.model.name) in \(self.model.dtype.rawValue): \(count) of "
+            + "\(model.defaults.width) x \(model.defaults.height) with guidance"
+        return PlanReport(
+            mesh: mesh, subject: subject, programs: programs, workerNames: workers.map(\.name),
+            memoryLimits: workers.map(\.memoryByteCount))
     }
 
     /// Devices along the mesh axes that the batch is split over: a batch of so many pictures keeps all of them busy.

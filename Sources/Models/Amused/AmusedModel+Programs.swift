@@ -53,7 +53,9 @@ extension AmusedModel {
             length: configuration.text.length)
         let logits = UViT(configuration.transformer).logits(&graph, grid: grid, conditions: conditions)
         let scale = graph.input("scale", .f32, [batch], axes: [GraphAxis.batch])
-        let guided = graph.add(.guide, [logits, scale], axes: Self.gridAxes + [GraphAxis.vocab])
+        let guided = graph.scope("guidance") {
+            $0.add(.guide, [logits, scale], axes: Self.gridAxes + [GraphAxis.vocab])
+        }
         let sampler = TokenSampler(
             batch: batch, rows: rows, columns: columns, rowGranule: rowGranule, maskToken: configuration.maskToken,
             noise: noise)
@@ -70,7 +72,7 @@ extension AmusedModel {
         let tokens = graph.input(
             "tokens", .i32, [batch, rows, columns], axes: [GraphAxis.batch, GraphAxis.rows, nil])
         let image = graph.scope("vqvae.decoder") { VQModel(configuration.vq).image(&$0, tokens: tokens) }
-        graph.output("pixels", graph.add(.pixels, [image]))
+        graph.output("pixels", graph.scope("pixels") { $0.add(.pixels, [image]) })
         if exposesImage { graph.output("image", image) }
         return graph.program
     }

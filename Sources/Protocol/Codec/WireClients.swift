@@ -26,7 +26,9 @@ extension WireGenerate {
         mask = Data(order.mask)
     }
 
-    /// Decodes an order. What the values mean is checked by who runs it.
+    /// Decodes an order.
+    ///
+    /// What the values mean is checked by who runs it.
     func value() throws(ProtocolError) -> Generate {
         Generate(
             job: job, prompt: try Check.text(prompt, "the prompt", ProtocolLimits.promptBytes),

@@ -2,7 +2,9 @@
 ///
 /// expecting → joined → assigned → bound → connecting → ready (→ connecting → ready …) → leaving → closed
 public struct CoordinatorSession: Sendable {
-    /// What happens to a worker as the coordinator sees it. Times count from any fixed origin.
+    /// What happens to a worker as the coordinator sees it.
+    ///
+    /// Times count from any fixed origin.
     public enum Event: Sendable, Hashable {
         /// A message came.
         case received(Envelope)

@@ -2,7 +2,9 @@
 ///
 /// greeting → assigned → connecting → ready (→ connecting → ready …) → finished
 public struct WorkerSession: Sendable {
-    /// What happens to a worker. Times count from any fixed origin.
+    /// What happens to a worker.
+    ///
+    /// Times count from any fixed origin.
     public enum Event: Sendable, Hashable {
         /// The link is there.
         case started

@@ -11,6 +11,7 @@ enum ReductionKernels {
         var inside = 1
         var inner = 1
         /// True where nothing follows the reduced dimensions in the whole value: each result is one run of memory.
+        ///
         /// Which order of summation is used must not depend on how much of a following dimension is here.
         var isRun = false
         /// Indices along the first reduced dimension that are here.

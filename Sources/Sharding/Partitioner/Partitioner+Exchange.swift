@@ -4,7 +4,9 @@ import Tensor
 /// Collectives: everything that moves a value between layouts or combines partial values.
 extension Partitioner {
     /// Reductions up to this many bytes go to every device at once (one latency); larger ones are reduced in pieces and
-    /// the pieces gathered (fewest bytes). 64 KiB: above, the wire costs more than a second round.
+    /// the pieces gathered (fewest bytes).
+    ///
+    /// 64 KiB: above, the wire costs more than a second round.
     static let oneShotByteCount = 64 << 10
 
     /// Moves a complete value into another layout.

@@ -5,6 +5,8 @@ import Tensor
 public struct PlanReport: Sendable, Codable, Hashable {
     /// `guidance 2 x model 2`.
     public var mesh: String
+    /// What is planned: model, element type, pictures and their size.
+    public var subject: String
     /// Every weight.
     public var parameters: [Parameter]
     /// Every program of a request.
@@ -20,22 +22,38 @@ public struct PlanReport: Sendable, Codable, Hashable {
         public var name: String
         /// Shape that the program sees.
         public var dims: [Int]
-        /// `[model, -]`.
+        /// Bytes of the whole weight.
+        public var bytes: Int
+        /// `[model, -]`: for each dimension, the mesh axes that it is split over.
         public var sharding: String
+        /// True where every worker holds all of it.
+        public var isReplicated: Bool
         /// Which annotation decided it.
         public var reason: String
     }
 
     /// A program of a request and its communication.
     public struct ProgramPlan: Sendable, Codable, Hashable {
-        /// "text", "step", "decode" …
+        /// Name: "text", "step", "decode" and so on.
         public var name: String
         /// Collectives with traffic, in order of execution.
         public var collectives: [Collective]
         /// Payload bytes that each worker sends in one call, by rank.
         public var sentBytes: [Int]
+        /// Payload bytes of one call on each link that carries any.
+        public var links: [Link]
         /// Floating-point operations of each worker in one call, by rank.
         public var flops: [Int]
+    }
+
+    /// One direction between two workers.
+    public struct Link: Sendable, Codable, Hashable {
+        /// Rank that sends.
+        public var from: Int
+        /// Rank that receives.
+        public var to: Int
+        /// Payload bytes of one call.
+        public var bytes: Int
     }
 
     /// One collective of a program.
@@ -48,6 +66,8 @@ public struct PlanReport: Sendable, Codable, Hashable {
         public var scope: String
         /// Payload bytes that all workers together send.
         public var bytes: Int
+        /// Rounds of messages: 2 for an all-reduce that scatters partial sums and gathers results.
+        public var exchanges: Int
     }
 
     /// What a worker holds.
@@ -60,48 +80,100 @@ public struct PlanReport: Sendable, Codable, Hashable {
         public var coordinates: String
         /// Bytes of weights.
         public var weightBytes: Int
-        /// Bytes that the largest program's activations and staging areas need.
+        /// Bytes that the programs' activations and staging areas need.
         public var arenaBytes: Int
         /// Bytes that one request keeps between its programs.
         public var residentBytes: Int
+        /// Bytes of all three.
+        public var totalBytes: Int
+        /// Most bytes that the cluster file allows; nil: no limit.
+        public var limitBytes: Int?
     }
 
     /// Builds the report from the compiled programs of one kind of request.
-    public init(mesh: Mesh, programs: [CompiledProgram], workerNames: [String] = []) {
+    ///
+    /// - Parameters:
+    ///   - subject: what is planned.
+    ///   - workerNames: by rank; "rank 0" and so on where they are missing.
+    ///   - memoryLimits: bytes by rank; nil: no limit.
+    public init(
+        mesh: Mesh, subject: String = "", programs: [CompiledProgram], workerNames: [String] = [],
+        memoryLimits: [Int?] = []
+    ) {
         self.mesh = mesh.axes.isEmpty ? "1 device" : mesh.axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
+        self.subject = subject
         inexactSettings = []
-        var seen: Set<String> = []
-        parameters = programs.flatMap(\.parameters).filter { seen.insert("\($0.name) \($0.sharding)").inserted }.map {
-            Parameter(name: $0.name, dims: $0.dims, sharding: $0.sharding, reason: $0.reason)
-        }
+        parameters = Self.parameters(programs)
         self.programs = programs.map { program in
             ProgramPlan(
                 name: program.name, collectives: Self.collectives(program),
-                sentBytes: program.locals.map { CostModel.sentByteCount(of: $0) },
+                sentBytes: program.locals.map { CostModel.sentByteCount(of: $0) }, links: Self.links(program),
                 flops: program.locals.map { CostModel.flops(of: $0) })
         }
         workers = (0..<mesh.deviceCount).map { rank in
             let locals = programs.map { $0.locals[rank] }
+            let weights = CostModel.weightByteCount(of: locals)
+            let arena = locals.reduce(0) { $0 + $1.arenaByteCount }
+            let residents = CostModel.residentByteCount(of: locals)
             return WorkerPlan(
                 rank: rank, name: workerNames.indices.contains(rank) ? workerNames[rank] : "rank \(rank)",
                 coordinates: zip(mesh.axes, mesh.coordinates(of: rank)).map { "\($0.name) \($1)" }
                     .joined(separator: ", "),
-                weightBytes: CostModel.weightByteCount(of: locals), arenaBytes: locals.map(\.arenaByteCount).max() ?? 0,
-                residentBytes: CostModel.residentByteCount(of: locals))
+                weightBytes: weights, arenaBytes: arena, residentBytes: residents,
+                totalBytes: weights + arena + residents,
+                limitBytes: memoryLimits.indices.contains(rank) ? memoryLimits[rank] : nil)
+        }
+    }
+
+    private static func parameters(_ programs: [CompiledProgram]) -> [Parameter] {
+        var dtypes: [String: DType] = [:]
+        for slice in programs.flatMap(\.locals).flatMap(\.parameters) where dtypes[slice.spec.name] == nil {
+            dtypes[slice.spec.name] = slice.dtype
+        }
+        var seen: Set<String> = []
+        return programs.flatMap(\.parameters).filter { seen.insert("\($0.name) \($0.sharding)").inserted }.map {
+            Parameter(
+                name: $0.name, dims: $0.dims, bytes: $0.dims.reduce(1, *) * (dtypes[$0.name]?.byteCount ?? 0),
+                sharding: $0.sharding, isReplicated: $0.sharding.allSatisfy { "[]-, ".contains($0) }, reason: $0.reason)
         }
     }
 
     private static func collectives(_ program: CompiledProgram) -> [Collective] {
         guard let first = program.locals.first else { return [] }
-        return first.exchanges.indices.compactMap { index in
+        var collectives: [Collective] = []
+        // Sums whose results have not been gathered yet, by place.
+        var open: [String: Int] = [:]
+        for (index, exchange) in first.exchanges.enumerated() {
             let bytes = program.locals.reduce(0) { sum, local in
                 let exchange = local.exchanges[index]
                 return sum + exchange.sentByteCount(dtype: local.buffers[exchange.source].dtype)
             }
-            guard bytes > 0 else { return nil }
-            let exchange = first.exchanges[index]
-            return Collective(
-                kind: exchange.kind.rawValue, axes: exchange.axes, scope: exchange.scope, bytes: bytes)
+            guard bytes > 0 else { continue }
+            let place = "\(exchange.axes) \(exchange.scope)"
+            if exchange.kind == .allReduce, exchange.reduction == nil, let sum = open.removeValue(forKey: place) {
+                collectives[sum].bytes += bytes
+                collectives[sum].exchanges += 1
+                continue
+            }
+            if exchange.kind == .allReduce, exchange.reduction != nil { open[place] = collectives.count }
+            collectives.append(
+                Collective(
+                    kind: exchange.kind.rawValue, axes: exchange.axes, scope: exchange.scope, bytes: bytes,
+                    exchanges: 1))
+        }
+        return collectives
+    }
+
+    private static func links(_ program: CompiledProgram) -> [Link] {
+        program.locals.enumerated().flatMap { rank, local in
+            var bytes: [Int: Int] = [:]
+            for exchange in local.exchanges {
+                let dtype = local.buffers[exchange.source].dtype
+                for send in exchange.sends {
+                    bytes[send.peer, default: 0] += exchange.byteCount(of: send, dtype: dtype)
+                }
+            }
+            return bytes.sorted { $0.key < $1.key }.map { Link(from: rank, to: $0.key, bytes: $0.value) }
         }
     }
 }

@@ -1,7 +1,9 @@
 import Program
 
 extension ShardingRule {
-    /// The rule of an operation. Adding an operation means adding its rule here and its kernel; nothing else.
+    /// The rule of an operation.
+    ///
+    /// Adding an operation means adding its rule here and its kernel; nothing else.
     static func of(_ operation: Program.Operation, in program: Program) -> ShardingRule {
         let types = operation.operands.map { program.type(of: $0) }
         var builder = ShardingRuleBuilder(types, operation.type)
@@ -158,10 +160,11 @@ extension ShardingRule {
             builder.passLeading(rank, operands: [0, 1])
             builder.reduce(.sum, [(0, rank)])
         case .choose:
-            let noise = operation.attributes.text("noise")
+            // Given noise is an operand of the logits' shape.
+            let rows = operation.attributes.text("noise") == "given" ? [0, 1] : [0]
             builder.pass(result: 0, types.indices.map { ($0, 0) })
-            for dim in 1..<(rank - 1) { builder.pass(result: dim, noise == "given" ? [(0, dim), (1, dim)] : [(0, dim)]) }
-            builder.reduce(.argMax, noise == "given" ? [(0, rank - 1), (1, rank - 1)] : [(0, rank - 1)])
+            for dim in 1..<(rank - 1) { builder.pass(result: dim, rows.map { ($0, dim) }) }
+            builder.reduce(.argMax, rows.map { ($0, rank - 1) })
         case .confidence:
             let noise = operation.attributes.text("noise")
             builder.pass(result: 0, types.indices.map { ($0, 0) })

@@ -41,7 +41,8 @@ extension ParityTests.Bench {
                 tolerance: index == 0 ? ParityTests.passTolerance : ParityTests.laterTolerance)
         }
         score.pixels(
-            "\(prefix)/image_u8", result.pictures.flatMap(\.pixels.bytes), try fixture.tensor("\(prefix)/image_u8").bytes)
+            "\(prefix)/image_u8", result.pictures.flatMap(\.pixels.bytes),
+            try fixture.tensor("\(prefix)/image_u8").bytes)
         if fixture.has("\(prefix)/image"), let unclipped = result.pictures.first?.unclipped {
             let clipped = HostTensor(unclipped.floats.map { min(1, max(0, $0)) }, dims: unclipped.dims)
             score.compare(

@@ -136,18 +136,23 @@ struct ParityTests {
             }
         }
 
-        /// Weights stored in bf16, computed with in fp32.
+        /// Weights stored in half precision, computed with in fp32.
         func halfPrecisionFiles() throws {
-            let file = fixture.url.appendingPathComponent("transformer_bf16.safetensors").path
-            let name = "uvit/square/logits_bf16_weights_fp32_math"
-            guard FileManager.default.fileExists(atPath: file), fixture.has(name) else { return }
-            let model = try AmusedModel(folder: fixture.path, activation: .f32, replacing: ["transformer": file])
-            let inputs = try transformerInputs("square")
-            let grid = inputs["grid"]?.dims ?? []
-            let outputs = try run(
-                model.transformerProgram(batch: grid[1], rows: grid[2], columns: grid[3]), inputs,
-                on: try Self.cluster(model, place))
-            score.compare(name, outputs["logits"], try fixture.channelsLast(name), tolerance: passTolerance)
+            for (dtype, label) in [(DType.bf16, "bf16"), (.f16, "fp16")] {
+                let name = "uvit/square/logits_\(label)_weights_fp32_math"
+                guard fixture.has(name) else { continue }
+                let scratch = try ScratchFile()
+                try HalfPrecision.write(
+                    "transformer", of: image.model, as: dtype, to: scratch.path)
+                let model = try AmusedModel(
+                    folder: fixture.path, activation: .f32, replacing: ["transformer": scratch.path])
+                let inputs = try transformerInputs("square")
+                let grid = inputs["grid"]?.dims ?? []
+                let outputs = try run(
+                    model.transformerProgram(batch: grid[1], rows: grid[2], columns: grid[3]), inputs,
+                    on: try Self.cluster(model, place))
+                score.compare(name, outputs["logits"], try fixture.channelsLast(name), tolerance: passTolerance)
+            }
         }
 
         func quantizer(_ label: String) throws {

@@ -58,7 +58,11 @@ final class SimulatedCluster: ProgramRunner {
         }
     }
 
-    func install(_ program: Program) async throws -> ProgramKey { try installNow(program) }
+    func install(
+        _ programs: [Program], progress: @escaping @Sendable (LoadingProgress) -> Void
+    ) async throws -> [ProgramKey] {
+        try programs.map { try installNow($0) }
+    }
 
     func run(
         _ key: ProgramKey, request: UInt64, inputs: [String: HostTensor]

@@ -25,7 +25,8 @@ import Testing
                 - {name: a, speed: 2.5}
                 - {threads: 4, memory: 512 MiB}
                 - {name: c}
-            data_plane: {host: 10.0.0.1, chunk: 256KiB, join_deadline: 5s, load_deadline: 2m, collective_deadline: 1.5s}
+            data_plane:
+              {host: 10.0.0.1, join_deadline: 5s, load_deadline: 2m, collective_deadline: 1.5s, call_deadline: 1h}
             control: {host: "::1", port: 0}
             server: {host: 0.0.0.0, port: 8001}
             """, folder: "/etc/tessera/")
@@ -49,8 +50,8 @@ import Testing
         #expect(
             configuration.dataPlane
                 == DataPlaneSettings(
-                    host: "10.0.0.1", chunkByteCount: 256 << 10, joinDeadline: .seconds(5), loadDeadline: .seconds(120),
-                    collectiveDeadline: .milliseconds(1500)))
+                    host: "10.0.0.1", joinDeadline: .seconds(5), loadDeadline: .seconds(120),
+                    collectiveDeadline: .milliseconds(1500), callDeadline: .seconds(3600)))
         #expect(configuration.control == NetworkAddress(host: "::1", port: 0))
         #expect(configuration.server == NetworkAddress(host: "0.0.0.0", port: 8001))
         #expect(configuration.warnings.isEmpty)

