@@ -28,13 +28,19 @@ private final class CountingRunner: ProgramRunner {
     /// Every call: its program, the payload bytes that each worker sent, and those of the programs it was given.
     var calls: [(program: String, sent: [Int], local: [Int])] { state.withLock { $0.calls } }
 
-    func install(_ program: Program) async throws -> ProgramKey {
-        let (name, compiled, isNew) = try state.withLock { try $0.planner.compile(program) }
-        if isNew {
-            try await cluster.install(name, locals: compiled.locals, sources: try model.sources(of: program))
-            state.withLock { $0.programs[name] = compiled }
+    func install(
+        _ programs: [Program], progress: @escaping @Sendable (LoadingProgress) -> Void
+    ) async throws -> [ProgramKey] {
+        var keys: [ProgramKey] = []
+        for program in programs {
+            let (name, compiled, isNew) = try state.withLock { try $0.planner.compile(program) }
+            if isNew {
+                try await cluster.install(name, locals: compiled.locals, sources: try model.sources(of: program))
+                state.withLock { $0.programs[name] = compiled }
+            }
+            keys.append(ProgramKey(name))
         }
-        return ProgramKey(name)
+        return keys
     }
 
     func run(
