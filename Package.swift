@@ -103,7 +103,9 @@ let package = Package(
                 "Coordinator", "Worker", "Models", "Sharding", "Runtime", "Transport", "Protocol", "Program", "Tensor",
             ],
             swiftSettings: common),
-        .testTarget(name: "ProcessTests", dependencies: ["CLI"], swiftSettings: common),
+        .testTarget(
+            name: "ProcessTests", dependencies: ["CLI", "Protocol", "Server", "Tensor", "Transport", logging],
+            swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ]
 )

@@ -2,6 +2,7 @@ import ArgumentParser
 import Coordinator
 import Models
 import Protocol
+import Sharding
 
 /// What the process tells its caller.
 enum ExitStatus: Int32 {
@@ -18,6 +19,11 @@ enum ExitStatus: Int32 {
     static func report(_ error: any Error) -> ExitStatus {
         if let error = error as? ConfigurationError {
             Terminal.shared.note(error.rendered)
+            return .configuration
+        }
+        // The file's rules, each right by itself, do not fit the model or each other.
+        if error is ShardingError {
+            Terminal.shared.note("tessera: error: \(error)")
             return .configuration
         }
         let isWrongOrder = (error as? ClientError)?.code == "request"

@@ -22,14 +22,13 @@ public enum ShapeRule {
                 throw ProgramError("\(opcode.rawValue)(\(shapes)): \(what)")
             }
         }
-        func arity(_ range: ClosedRange<Int>) throws {
-            try need(range.contains(operands.count), "takes \(range) operands, not \(operands.count)")
+        if let problem = OpcodeSignature.of(opcode).problem(operandCount: operands.count, attributes: attributes) {
+            throw ProgramError("\(opcode.rawValue): \(problem)")
         }
         switch opcode {
         case .parameter, .input:
             throw ProgramError("\(opcode.rawValue) has a declared type")
         case .dot:
-            try arity(2...2)
             let (x, w) = (operands[0], operands[1])
             let count = attributes.int("contract")
             try need(count >= 1 && count <= x.rank && count < w.rank, "contract is too large")
@@ -39,67 +38,53 @@ public enum ShapeRule {
                 "contracted dimensions agree in size and granule count")
             return (Array(x.dims.dropLast(count)) + w.dims.dropLast(count), nil)
         case .gather:
-            try arity(2...2)
             try need(operands[1].dtype == .i32, "ids are i32")
             return (operands[1].dims + operands[0].dims.dropFirst(), operands[0].dtype)
         case .takeRow:
-            try arity(2...2)
             try need(operands[1].rank == operands[0].rank - 2, "the index has the leading dimensions")
             return (Array(operands[0].dims.dropLast(2)) + operands[0].dims.suffix(1), nil)
         case .add, .multiply:
-            try arity(2...2)
             let (a, b) = (operands[0], operands[1])
             try need(
                 b.rank <= a.rank && zip(a.sizes.suffix(b.rank), b.sizes).allSatisfy { $0 == $1 || $1 == 1 },
                 "the second operand broadcasts to the first")
             return (a.dims, nil)
         case .activation, .cast:
-            try arity(1...1)
             return (operands[0].dims, nil)
         case .rmsNorm, .layerNorm:
-            try arity(2...3)
             try need(operands.dropFirst().allSatisfy { $0.sizes == operands[0].sizes.suffix(1) }, "weights have size C")
             return (operands[0].dims, nil)
         case .gatedGelu:
-            try arity(1...1)
             let dims = operands[0].dims
             try need(dims.count >= 2 && dims[dims.count - 2].size == 2, "the last but one dimension is 2")
             return (Array(dims.dropLast(2)) + dims.suffix(1), nil)
         case .modulate:
-            try arity(2...2)
             let (x, s) = (operands[0], operands[1])
             try need(
                 s.rank >= 2 && s.rank <= x.rank + 1 && s.sizes.dropLast(2) == x.sizes.prefix(s.rank - 2)
                     && s.sizes.suffix(2) == [2, x.sizes.last ?? 0], "the second operand is [A…, 2, C]")
             return (x.dims, nil)
         case .concat:
-            try arity(1...64)
             try need(
                 operands.allSatisfy { $0.sizes.dropLast() == operands[0].sizes.dropLast() },
                 "operands agree in all but the last dimension")
             return (operands[0].dims.dropLast() + [Dim(operands.reduce(0) { $0 + ($1.sizes.last ?? 0) })], nil)
         case .sinusoid:
-            try arity(1...1)
             return (operands[0].dims.dropLast() + [Dim((operands[0].sizes.last ?? 0) * attributes.int("width"))], nil)
         case .reduce:
-            try arity(1...1)
             let reduced = Set(attributes.ints("dims"))
             try need(reduced.allSatisfy { operands[0].dims.indices.contains($0) }, "reduced dimensions exist")
             return (operands[0].dims.enumerated().filter { !reduced.contains($0.offset) }.map(\.element), .f32)
         case .groupSum, .groupSquares:
-            try arity(opcode == .groupSum ? 1...1 : 2...2)
             let groups = attributes.int("groups")
             try need(operands[0].rank >= 3 && (operands[0].sizes.last ?? 0) % groups == 0, "groups divide the channels")
             return (operands[0].dims.dropLast(3) + [Dim(groups)], .f32)
         case .groupNormalize:
-            try arity(5...5)
             return (operands[0].dims, nil)
         case .globalResponseNorm:
-            try arity(5...5)
             try need(operands[1].sizes.last == operands[0].sizes.last, "squares have size C")
             return (operands[0].dims, nil)
         case .attention:
-            try arity(3...3)
             let (q, k, v) = (operands[0], operands[1], operands[2])
             let queryDims = attributes.int("queryDims")
             let keyDims = attributes.int("keyDims")
@@ -112,33 +97,24 @@ public enum ShapeRule {
         case .conv, .depthwiseConv, .spaceToDepth, .depthToSpace:
             return (try picture(opcode, operands, attributes, need), nil)
         case .pixels:
-            try arity(1...1)
             return (operands[0].dims, .u8)
         case .nearestCode:
-            try arity(2...2)
             try need(operands[0].sizes.last == operands[1].sizes.last, "codes have the size of z")
             return (operands[0].dims.dropLast() + [Dim(3)], .f32)
         case .guide:
-            try arity(2...2)
             try need((1...2).contains(operands[0].sizes.first ?? 0), "logits have one or two rows")
             return (Array(operands[0].dims.dropFirst()), .f32)
         case .sumExp:
-            try arity(2...2)
             return (Array(operands[0].dims.dropLast()), .f32)
         case .choose:
-            try arity(1...2)
             return (operands[0].dims.dropLast() + [Dim(3)], .f32)
         case .choiceIndex:
-            try arity(1...1)
             return (Array(operands[0].dims.dropLast()), .i32)
         case .acceptTokens:
-            try arity(2...2)
             return (operands[0].dims, .i32)
         case .confidence:
-            try arity(5...6)
             return (operands[0].dims, .f32)
         case .remask:
-            try arity(3...3)
             return (operands[0].dims, .i32)
         }
     }
@@ -146,11 +122,11 @@ public enum ShapeRule {
     private static func picture(
         _ opcode: Opcode, _ operands: [TensorType], _ attributes: Attributes, _ need: (Bool, String) throws -> Void
     ) throws -> [Dim] {
-        try need(!operands.isEmpty && operands[0].rank >= 3, "needs a picture […, Y, X, C]")
+        try need(operands[0].rank >= 3, "needs a picture […, Y, X, C]")
         let x = operands[0]
         switch opcode {
         case .conv:
-            try need(operands.count == 3 && operands[1].rank == 4, "takes x, w[Co, Ci, kh, kw], b[Co]")
+            try need(operands[1].rank == 4, "takes x, w[Co, Ci, kh, kw], b[Co]")
             let w = operands[1].sizes
             try need(x.sizes.last == w[1] && operands[2].sizes == [w[0]], "channels agree")
             let stride = attributes.int("stride", default: 1)
@@ -171,7 +147,7 @@ public enum ShapeRule {
             }
             return Array(x.dims.dropLast(3)) + spatial + [operands[1].dims[0]]
         case .depthwiseConv:
-            try need(operands.count == 2 && operands[1].sizes == [x.sizes[x.rank - 1], 3, 3], "takes x, w[C, 3, 3]")
+            try need(operands[1].sizes == [x.sizes[x.rank - 1], 3, 3], "takes x, w[C, 3, 3]")
             return x.dims
         case .spaceToDepth:
             let spatial = try x.dims[(x.rank - 3)..<(x.rank - 1)].map { dim in

@@ -12,7 +12,7 @@ public final class Executor {
 
     /// Bytes that an executor and what it uses hold.
     public struct Memory: Sendable, Hashable {
-        /// The arena of buffers and staging areas.
+        /// The arena of buffers and staging areas; executors with one thread pool share the largest.
         public let arena: Int
         /// What kernels use besides; executors with one thread pool share it.
         public let scratch: Int
@@ -23,7 +23,8 @@ public final class Executor {
     /// The program.
     public let program: LocalProgram
     private let weights: WeightStore
-    private let arena: AlignedMemory
+    /// Keeps the thread pool's arena alive, and this executor's own where there is none.
+    private let arena: (shared: SharedArena, own: AlignedMemory?)
     private let scratch: Scratch
     private let table: BufferTable
     private let steps: [Step]
@@ -50,18 +51,18 @@ public final class Executor {
     public init(program: LocalProgram, weights: WeightStore, threads: ThreadPool) throws {
         try ProgramCheck(program: program).run()
         try weights.load(for: [program])
-        guard let arena = AlignedMemory(byteCount: program.arenaByteCount) else {
-            throw Self.outOfMemory(program, program.arenaByteCount)
-        }
+        let shared = threads.arena.memory(byteCount: program.arenaByteCount)
+        let own = shared == nil ? AlignedMemory(byteCount: program.arenaByteCount) : nil
+        guard let base = shared ?? own?.base else { throw Self.outOfMemory(program, program.arenaByteCount) }
         self.program = program
         self.weights = weights
-        self.arena = arena
+        arena = (threads.arena, own)
         scratch = threads.scratch
         table = BufferTable(bases: .allocate(capacity: max(1, program.buffers.count)))
-        table.bases.initialize(repeating: arena.base, count: max(1, program.buffers.count))
+        table.bases.initialize(repeating: base, count: max(1, program.buffers.count))
         for (index, buffer) in program.buffers.enumerated() {
             switch buffer.storage {
-            case .arena(let offset): table[index] = arena.base + offset
+            case .arena(let offset): table[index] = base + offset
             case .parameter(let parameter):
                 if let plain = weights.find(program.parameters[parameter], .plain) { table[index] = plain }
             case .resident: break
@@ -82,7 +83,7 @@ public final class Executor {
         for index in program.exchanges.indices {
             runners[index] = ExchangeRunner(
                 exchange: program.exchanges[index], index: index, program: program, table: table,
-                staging: arena.base + program.exchanges[index].stagingOffset, pool: threads, scratch: scratch)
+                staging: base + program.exchanges[index].stagingOffset, pool: threads, scratch: scratch)
         }
         steps = program.instructions.map { instruction in
             switch instruction {

@@ -20,6 +20,7 @@ struct ProgramCheck {
                 try need(
                     isBuffer(compute.result) && compute.operands.allSatisfy(isBuffer), index,
                     "\(compute.opcode.rawValue) at \(compute.scope) names a buffer that does not exist")
+                try checkCompute(index, compute)
             case .exchangeStart(let exchange), .exchangeFinish(let exchange):
                 try need(
                     program.exchanges.indices.contains(exchange), index, "it names an exchange that does not exist")
@@ -49,6 +50,23 @@ struct ProgramCheck {
                 program.residents.indices.contains(resident) && program.residents[resident].buffer == index, nil,
                 "buffer \(index) is not the resident it names")
         }
+    }
+
+    /// Attributes by the operation's signature, and the whole values' shapes by its shape rule.
+    private func checkCompute(_ index: Int, _ compute: ComputeInstruction) throws(ExecutionError) {
+        let place = "\(compute.opcode.rawValue) at \(compute.scope)"
+        let problem = OpcodeSignature.of(compute.opcode).problem(
+            operandCount: compute.operands.count, attributes: compute.attributes)
+        try need(problem == nil, index, "\(place): \(problem ?? "")")
+        let types = compute.operands.map { TensorType(program.buffers[$0].dtype, program.buffers[$0].dims) }
+        let dims: [Dim]
+        do {
+            dims = try ShapeRule.infer(compute.opcode, types, compute.attributes).dims
+        } catch {
+            throw ExecutionError(.invalidProgram, program: program.name, instruction: index, reason: "\(error)")
+        }
+        let result = program.buffers[compute.result].dims
+        try need(dims.map(\.size) == result.map(\.size), index, "\(place): the result has another shape")
     }
 
     private func checkExchange(_ index: Int, _ exchange: Exchange) throws(ExecutionError) {

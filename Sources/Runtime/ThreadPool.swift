@@ -12,6 +12,8 @@ public final class ThreadPool {
     public let threadCount: Int
     /// Memory of the kernels that run on the pool.
     let scratch: Scratch
+    /// Where the programs that run on these threads put their buffers.
+    let arena = SharedArena()
     private let state: State
     private var handles: [pthread_t] = []
 

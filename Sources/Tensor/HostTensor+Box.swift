@@ -12,6 +12,22 @@ extension HostTensor {
         }
     }
 
+    /// The part of this tensor inside a box.
+    public func extract(_ box: Box) -> HostTensor {
+        precondition(box.ranges.count == dims.count, "a box has its tensor's rank")
+        let size = dtype.byteCount
+        let run = (box.ranges.last?.count ?? 1) * size
+        var result: [UInt8] = []
+        result.reserveCapacity(box.elementCount * size)
+        if !box.isEmpty {
+            for row in 0..<(box.elementCount * size / run) {
+                let source = offset(ofRow: row, in: box) * size
+                result += bytes[source..<(source + run)]
+            }
+        }
+        return HostTensor(dtype: dtype, dims: box.dims, bytes: result)
+    }
+
     /// Element index, in the whole, of the start of a box's row (all dimensions but the last, row-major).
     private func offset(ofRow row: Int, in box: Box) -> Int {
         if box.ranges.isEmpty { return 0 }

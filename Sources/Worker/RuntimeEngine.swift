@@ -46,8 +46,9 @@ public final class RuntimeEngine: RankEngine {
         let store = store(for: order)
         let missing = store.missingByteCount(for: [program])
         if let limit = assign.memoryLimit {
-            let held = stores.reduce(0) { $0 + $1.byteCount } + executors.values.reduce(0) { $0 + $1.memory.arena }
-            let needed = held + missing + program.arenaByteCount
+            let held = stores.reduce(0) { $0 + $1.byteCount }
+            let arena = executors.values.reduce(program.arenaByteCount) { max($0, $1.memory.arena) }
+            let needed = held + missing + arena
             guard needed <= limit else {
                 throw WorkerError.memoryLimit(program: program.name, needed: needed, limit: limit)
             }

@@ -99,7 +99,7 @@ struct OperationTests {
         try check(SingleOperation(opcode: .layerNorm, operands: [x, w], attributes: eps, dtype: dtype))
         try check(SingleOperation(opcode: .layerNorm, operands: [x, w, b], attributes: eps, dtype: dtype))
         let picture = Sample.random(dtype, [Dim(2), Dim(7, granule: 2), Dim(5), Dim(12)], seed: 4, -1...2)
-        let count = Attribute.float(7 * 5 * 3)
+        let count = Attribute.int(7 * 5 * 3)
         let sum = SingleOperation(opcode: .groupSum, operands: [picture], attributes: ["groups": .int(4)])
         try check(sum)
         let sums = Sample(.f32, dims(2, 4), try ReferenceOps.apply(sum))

@@ -48,7 +48,9 @@ struct GenerateCommand: AsyncParsableCommand {
     @Option(name: [.customShort("n"), .customLong("count")], help: "Number of pictures.")
     var count = 1
 
-    @Option(help: ArgumentHelp("Size in pixels; the model's own if left out.", valueName: "WxH"))
+    @Option(
+        help: ArgumentHelp("Size in pixels; the model's own if left out.", valueName: "WxH"),
+        transform: PictureSize.parse)
     var size: PictureSize?
 
     @Option(help: ArgumentHelp("Starts from this picture (PNG).", valueName: "png"))

@@ -25,6 +25,13 @@ extension Cluster {
         if clients.contains(client) { send(message, to: client) }
     }
 
+    /// Tells clients from time to time that the coordinator lives: a job may take long to say anything else.
+    func beatForClients(_ now: Duration) {
+        guard now - clientBeat.sent >= settings.heartbeat else { return }
+        clientBeat = (clientBeat.sequence &+ 1, now)
+        for client in clients { send(.heartbeat(Heartbeat(sequence: clientBeat.sequence, steps: 0)), to: client) }
+    }
+
     /// How the cluster is.
     public var status: ClusterStatus {
         ClusterStatus(

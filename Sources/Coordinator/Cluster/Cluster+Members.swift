@@ -46,6 +46,7 @@ extension Cluster {
             if let since = members[index].loss?.since, now - since > Self.exitGrace { settleLoss(index) }
         }
         checkDeadlines(now)
+        beatForClients(now)
         check()
     }
 
@@ -82,16 +83,20 @@ extension Cluster {
         }
         if let index = members.firstIndex(where: { $0.spec.name == hello.worker }) {
             guard members[index].session.state == .expecting else {
-                throw ProtocolError(
-                    .duplicate, "a worker called \(hello.worker) is already in the cluster: give each its own --name")
+                throw CoordinatorSession.wrongBuild(hello, settings.buildVersion)
+                    ?? ProtocolError(
+                        .duplicate,
+                        "a worker called \(hello.worker) is already in the cluster: give each its own --name")
             }
             return admit(index, envelope, peer)
         }
         let free = members.firstIndex { !$0.spec.isLaunched && $0.session.state == .expecting }
         guard let index = free else {
-            throw ProtocolError(
-                .order, "cluster \(settings.name) has no place for worker \(hello.worker): list it in the configuration"
-            )
+            throw CoordinatorSession.wrongBuild(hello, settings.buildVersion)
+                ?? ProtocolError(
+                    .order,
+                    "cluster \(settings.name) has no place for worker \(hello.worker): list it in the configuration"
+                )
         }
         members[index].spec.name = hello.worker
         admit(index, envelope, peer)

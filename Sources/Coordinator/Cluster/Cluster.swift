@@ -72,6 +72,8 @@ public actor Cluster {
     var members: [Member] = []
     var ranks: [PeerID: Int] = [:]
     var clients: Set<PeerID> = []
+    /// The last sign of life that clients were given.
+    var clientBeat: (sequence: UInt64, sent: Duration) = (0, .zero)
     var turnedAway: [String] = []
     var epoch: UInt32 = 0
     var waits: [UInt64: Wait] = [:]

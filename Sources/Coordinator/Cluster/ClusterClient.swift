@@ -1,9 +1,13 @@
 public import Logging
 public import Protocol
+import Synchronization
 import Transport
 
 /// A client of a running cluster: one conversation at a time.
 public struct ClusterClient: Sendable {
+    /// Longest silence of a living coordinator, which gives signs of life several times a second.
+    private static let silence = Duration.seconds(5)
+
     private let endpoint: String
     private let logger: Logger
     private let buildVersion: String
@@ -18,7 +22,8 @@ public struct ClusterClient: Sendable {
     /// Orders pictures and waits for them; cancelling the task cancels the job.
     ///
     /// - Parameter patience: longest wait for a word from the coordinator before the order is taken.
-    /// - Throws: ``ClientError`` from the cluster (code `unreachable` where none answers), ``ProtocolError``.
+    /// - Throws: ``ClientError`` from the cluster (code `unreachable` where none answers, `disconnected` where it ends
+    ///   or falls silent), ``ProtocolError``.
     public func generate(
         _ order: Generate, patience: Duration = .seconds(3),
         progress: @escaping @Sendable (JobProgress) -> Void = { _ in }
@@ -47,10 +52,17 @@ public struct ClusterClient: Sendable {
         patience: Duration, order: Message, job: UInt64, _ read: @escaping @Sendable (Message) -> Answer?
     ) async throws -> Answer {
         let client = try ControlClient(connect: endpoint, logger: logger)
+        let ear = Ear(limit: Self.silence)
         do {
             let answer = try await withThrowingTaskGroup(of: Answer?.self) { group in
                 let (welcomed, welcome) = AsyncStream.makeStream(of: Void.self)
-                group.addTask { try await listen(client, order, welcome, job, read) }
+                group.addTask { try await listen(client, order, welcome, job, ear, read) }
+                group.addTask {
+                    while true {
+                        try await Task.sleep(for: Self.silence / 10)
+                        if let silence = ear.look() { throw fallenSilent(job, silence) }
+                    }
+                }
                 group.addTask {
                     // Ends without result when the coordinator has answered in time.
                     let isWelcome = await Self.first(of: welcomed, within: patience)
@@ -74,10 +86,11 @@ public struct ClusterClient: Sendable {
 
     private func listen<Answer: Sendable>(
         _ client: ControlClient, _ order: Message, _ welcome: AsyncStream<Void>.Continuation, _ job: UInt64,
-        _ read: @Sendable (Message) -> Answer?
+        _ ear: Ear, _ read: @Sendable (Message) -> Answer?
     ) async throws -> Answer? {
         try say(.clientHello(buildVersion: buildVersion), client)
         for await event in client.events {
+            ear.hear()
             switch event {
             case .message(_, let bytes):
                 let message = try Codec.decode(bytes).message
@@ -107,6 +120,26 @@ public struct ClusterClient: Sendable {
         ClientError(
             job: job, code: "unreachable",
             message: "no cluster answers at \(endpoint): start it with tessera up, or check the address")
+    }
+
+    private func fallenSilent(_ job: UInt64, _ silence: Duration) -> ClientError {
+        ClientError(
+            job: job, code: "disconnected",
+            message: "the cluster at \(endpoint) has given no sign of life for \(silence.components.seconds) seconds: "
+                + "it is stopped or stuck, look at its output")
+    }
+
+    /// When the coordinator was last heard.
+    private final class Ear: Sendable {
+        private let start = ContinuousClock.now
+        private let clock: Mutex<LivenessClock>
+
+        init(limit: Duration) { clock = Mutex(LivenessClock(limit: limit, now: .zero)) }
+
+        func hear() { clock.withLock { $0.hear(ContinuousClock.now - start) } }
+
+        /// The length of the silence where it is too long.
+        func look() -> Duration? { clock.withLock { $0.look(ContinuousClock.now - start) } }
     }
 
     /// True where an element comes in time.

@@ -80,7 +80,8 @@ public struct SafetensorsHeader: Sendable, Hashable {
         dataOffset = 8 + json.count
         metadata = try Self.metadata(members.removeValue(forKey: "__metadata__"), path)
         var entries: [String: Entry] = [:]
-        for (name, value) in members {
+        // In the order of their names, so that of several problems always the same one is reported.
+        for (name, value) in members.sorted(by: { $0.key < $1.key }) {
             do {
                 entries[name] = try Self.entry(value, dataOffset: dataOffset, fileByteCount: fileByteCount)
             } catch {
@@ -142,7 +143,9 @@ public struct SafetensorsHeader: Sendable, Hashable {
         else { throw Problem(text: "its data_offsets are not two ascending offsets") }
         guard end <= fileByteCount - dataOffset else {
             throw Problem(
-                text: "it ends at byte \(end) of the data, of which the file has \(fileByteCount - dataOffset)")
+                text:
+                    "it ends at byte \(end) of the data, of which the file has \(fileByteCount - dataOffset): the file is "
+                    + "cut off, copy it again")
         }
         if let bitCount = bitCounts[typeName] {
             let (bits, overflow) = count.multipliedReportingOverflow(by: bitCount)

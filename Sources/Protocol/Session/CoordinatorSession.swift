@@ -270,12 +270,7 @@ public struct CoordinatorSession: Sendable {
         if envelope.clusterID != terms.clusterID {
             return Self.wrongCluster(hello.worker, envelope.clusterID, terms.clusterID)
         }
-        if hello.buildVersion != terms.buildVersion {
-            return ProtocolError(
-                .buildVersion,
-                "worker \(hello.worker) runs tessera \(hello.buildVersion), the coordinator \(terms.buildVersion):"
-                    + " install the same build on all machines")
-        }
+        if let error = Self.wrongBuild(hello, terms.buildVersion) { return error }
         if let model = terms.modelHash, !hello.modelHash.isEmpty, hello.modelHash != model {
             return ProtocolError(
                 .modelHash,
@@ -290,6 +285,15 @@ public struct CoordinatorSession: Sendable {
         ProtocolError(
             .clusterID,
             "worker \(worker) belongs to cluster \"\(theirs)\", this is \"\(ours)\": check --cluster-id and --connect")
+    }
+
+    /// The error of a worker of another build than the coordinator's; nil where they are the same.
+    package static func wrongBuild(_ hello: Hello, _ ours: String) -> ProtocolError? {
+        if hello.buildVersion == ours { return nil }
+        return ProtocolError(
+            .buildVersion,
+            "worker \(hello.worker) runs tessera \(hello.buildVersion), the coordinator \(ours):"
+                + " install the same build on all machines")
     }
 
     private mutating func reject(_ error: ProtocolError, _ now: Duration) -> [Action] {

@@ -119,6 +119,10 @@ public enum PictureFile {
 
     private static func reason(_ error: any Error) -> String {
         if let error = error as? PictureFileError, case .unwritable(_, let reason) = error { return reason }
+        // The system's own words, without Foundation's around them.
+        if let system = (error as NSError).userInfo[NSUnderlyingErrorKey] as? POSIXError {
+            return String(cString: strerror(system.code.rawValue)).lowercased()
+        }
         return error.localizedDescription
     }
 }
