@@ -51,7 +51,7 @@ let package = Package(
             name: "Protocol", dependencies: ["Program", "Tensor", protobuf], exclude: ["tessera.proto"],
             swiftSettings: common),
         .target(
-            name: "Transport", dependencies: ["Protocol", "Program", "Tensor", "CZeroMQ", "CLinux", logging],
+            name: "Transport", dependencies: ["Program", "CZeroMQ", "CLinux", logging],
             swiftSettings: common),
 
         // Roles.

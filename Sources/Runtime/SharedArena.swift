@@ -4,7 +4,9 @@ import Glibc
 ///
 /// A range of addresses is set aside once and never moves; the system gives memory only to pages that are touched.
 final class SharedArena {
-    /// Addresses set aside. Far more than any program needs; costs nothing until touched.
+    /// Addresses set aside.
+    ///
+    /// Far more than any program needs; costs nothing until touched.
     private static let reservedByteCount = 1 << 38
 
     /// First byte; nil where the system does not let processes set aside more than it has.

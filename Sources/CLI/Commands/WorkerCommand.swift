@@ -9,10 +9,10 @@ struct WorkerCommand: AsyncParsableCommand {
         commandName: "worker", abstract: "Runs one worker of a cluster.",
         discussion: """
             Joins the coordinator, loads the slices of the weights that its device needs, and computes until it is told \
-            to stop. 'tessera up' starts local workers by itself; start others by hand, one for each device:
+            to stop. 'tessera up' and 'tessera generate' start the workers of their cluster file with this command; \
+            there is no need to call it by hand:
 
-              tessera worker --connect tcp://10.0.0.1:29600 --name worker-3 \\
-                --cluster-id 1f0c55aa
+              tessera worker --connect tcp://127.0.0.1:29600 --name worker-3 --cluster-id demo
 
             Threads and memory limit come from the cluster file. Twins in the environment: TESSERA_WORKER_CONNECT, \
             TESSERA_WORKER_NAME, TESSERA_WORKER_CLUSTER_ID and TESSERA_WORKER_DATA_HOST.
@@ -24,7 +24,7 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "This worker's name in the cluster file.")
     var name: String
 
-    @Option(help: "The running cluster, as 'tessera up' says it; keeps workers of another one out.")
+    @Option(help: "The cluster's name in its file; keeps workers of another cluster out.")
     var clusterID: String
 
     @Option(help: "Address or interface of this machine that the other workers reach.")

@@ -80,7 +80,7 @@ public struct PlanReport: Sendable, Codable, Hashable {
         public var coordinates: String
         /// Bytes of weights.
         public var weightBytes: Int
-        /// Bytes that the programs' activations and staging areas need.
+        /// Bytes that the activations and staging areas of the largest program need; the others share them.
         public var arenaBytes: Int
         /// Bytes that one request keeps between its programs.
         public var residentBytes: Int
@@ -113,7 +113,7 @@ public struct PlanReport: Sendable, Codable, Hashable {
         workers = (0..<mesh.deviceCount).map { rank in
             let locals = programs.map { $0.locals[rank] }
             let weights = CostModel.weightByteCount(of: locals)
-            let arena = locals.reduce(0) { $0 + $1.arenaByteCount }
+            let arena = locals.map(\.arenaByteCount).max() ?? 0
             let residents = CostModel.residentByteCount(of: locals)
             return WorkerPlan(
                 rank: rank, name: workerNames.indices.contains(rank) ? workerNames[rank] : "rank \(rank)",
