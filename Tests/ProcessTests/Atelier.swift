@@ -55,7 +55,9 @@ final class Atelier {
         self.count += 1
         let output = path("picture-\(self.count).png")
         let file = try cluster("\(model.line)\n\(mesh)\n")
-        let order = ["generate", prompt, "-c", file, "--seed", "7", "--steps", "3", "-n", "\(count)", "-o", output]
+        var order = ["generate", prompt, "-c", file, "--seed", "7", "--steps", "3", "-n", "\(count)", "-o", output]
+        // Smaller than the preset's own pictures, and not square.
+        if model == .preset && !arguments.contains("--image") { order += ["--size", "192x128"] }
         let outcome = try ObservedCommand.run(order + arguments)
         try #require(outcome.code == 0, "\(outcome.errors)")
         let noun = workers == 1 ? "worker" : "workers"
