@@ -44,6 +44,7 @@ import Testing
         #expect(outcome.code == 78 && outcome.output.isEmpty, "\(outcome.errors)")
         #expect(outcome.errors.contains("mesh axis model would split dimensions "), "\(outcome.errors)")
         #expect(outcome.errors.contains("map the two logical axes to different mesh axes"), "\(outcome.errors)")
+        #expect(!outcome.errors.contains("starting"), "no worker is started for rules that cannot work")
     }
 
     @Test(arguments: [

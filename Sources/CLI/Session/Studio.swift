@@ -19,13 +19,14 @@ final class Studio: Sendable {
     /// Fingerprint of the model, which all members of the cluster must agree on.
     var modelHash: String { model.model.identity }
 
-    /// Opens the configuration's model; weights are not read.
+    /// Opens the configuration's model and compiles it for the mesh; weights are not read.
     ///
-    /// Throws `CheckpointError`, `ModelError`, `TokenizerError`.
+    /// Throws `CheckpointError`, `ModelError`, `TokenizerError`, and `ShardingError` before any worker has started.
     init(configuration: ClusterConfiguration, progress: Progress) throws {
         self.configuration = configuration
         self.progress = progress
         model = try AmusedImageModel(try ModelLoader.open(configuration.model))
+        _ = try configuration.plan(of: model)
         sources = try model.model.sources(of: Program(name: "model", parameters: model.model.parameters))
         environment = ReproducibilityRecord.Environment(
             version: ProtocolVersion.build, model: model.model.name, modelHash: model.model.identity,

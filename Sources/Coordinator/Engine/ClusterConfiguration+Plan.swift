@@ -11,7 +11,13 @@ extension ClusterConfiguration {
     /// - Parameter pictures: pictures in the batch; nil: one for each device along the axis that batches are split over.
     /// - Throws: what opening the model throws, and `ShardingError`.
     public func plan(pictures: Int? = nil) throws -> PlanReport {
-        let model = try AmusedImageModel(try ModelLoader.open(self.model))
+        try plan(of: try AmusedImageModel(try ModelLoader.open(model)), pictures: pictures)
+    }
+
+    /// As ``plan(pictures:)``, of a model that is open already.
+    ///
+    /// - Throws: `ShardingError`.
+    public func plan(of model: AmusedImageModel, pictures: Int? = nil) throws -> PlanReport {
         let shape = GenerationShape(
             pictures: pictures ?? batchDivisor, isGuided: true, rows: model.defaults.height / model.pixelsPerToken,
             columns: model.defaults.width / model.pixelsPerToken)
