@@ -32,7 +32,7 @@ public struct AmusedImageModel: ImageModel {
         case .step(let noise):
             model.stepProgram(
                 batch: shape.pictures, guided: shape.isGuided, rows: shape.rows, columns: shape.columns,
-                noise: noise.sampling, exposesLogits: exposesInternals)
+                noise: noise, exposesLogits: exposesInternals)
         case .decode:
             model.decodeProgram(
                 batch: shape.pictures, rows: shape.rows, columns: shape.columns, exposesImage: exposesInternals)
@@ -69,15 +69,5 @@ public struct AmusedImageModel: ImageModel {
             case .linear: .linear
             }
         return GenerationDefaults(width: model.defaultSize, height: model.defaultSize, schedule: schedule)
-    }
-}
-
-extension StepNoise {
-    fileprivate var sampling: SamplingNoise {
-        switch self {
-        case .generated: .generated
-        case .given: .given
-        case .none: .none
-        }
     }
 }

@@ -1,3 +1,4 @@
+import Models
 import Tensor
 
 /// Parallel decoding (MaskGIT, §3.2) of one model on one runner: prompt in, pictures out.

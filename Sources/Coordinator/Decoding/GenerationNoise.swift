@@ -1,3 +1,5 @@
+public import Models
+
 /// Where a generation's randomness comes from.
 public enum GenerationNoise: Sendable, Hashable {
     /// From the seed, drawn on the devices.
@@ -8,7 +10,7 @@ public enum GenerationNoise: Sendable, Hashable {
     case recorded(RecordedNoise)
 
     /// What the step program needs.
-    public var step: StepNoise {
+    public var step: SamplingNoise {
         switch self {
         case .generated: .generated
         case .greedy: .none

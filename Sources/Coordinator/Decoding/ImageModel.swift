@@ -1,14 +1,5 @@
+public import Models
 public import Program
-
-/// Where a step's random numbers come from.
-public enum StepNoise: String, Sendable, Hashable, CaseIterable {
-    /// Drawn on the devices by the counter-based generator: input `rng` i32[B, 4].
-    case generated
-    /// Given by the caller: inputs `expNoise` f32[B, Y, X, V] and `gumbel` f32[B, Y, X].
-    case given
-    /// No randomness: arg-max tokens.
-    case none
-}
 
 /// The programs that a generation calls.
 ///
@@ -19,9 +10,9 @@ public enum ProgramRole: Sendable, Hashable {
     /// aesthetic score) to resident keys, values and modulations.
     case text
     /// One parallel decoding step: `tokens` i32[B, Y, X] (and `grid` i32[G, B, Y, X], the same for each half), `scale`
-    /// f32[B], `temperature` f32[B], `maskCount` i32[B] and noise (``StepNoise``) to `tokens` and `sampled`
+    /// f32[B], `temperature` f32[B], `maskCount` i32[B] and noise (`SamplingNoise`) to `tokens` and `sampled`
     /// i32[B, Y, X]: next input, and all chosen tokens.
-    case step(StepNoise)
+    case step(SamplingNoise)
     /// `tokens` i32[B, Y, X] to `pixels` u8[B, H, W, 3].
     case decode
     /// `image` f32[B, H, W, 3] in 0...1 to `tokens` i32[B, Y, X].

@@ -1,16 +1,6 @@
 public import Program
 import Tensor
 
-/// Where the random numbers of a step come from.
-public enum SamplingNoise: String, Sendable, Hashable, CaseIterable {
-    /// Drawn on the devices from a counter-based generator.
-    case generated
-    /// Given by the caller: for comparisons with recorded runs.
-    case given
-    /// None: the most probable tokens, no noise on confidences.
-    case none
-}
-
 /// Axes and dims: `B` pictures, `G` guidance rows (2 with guidance: unconditional first; else 1), `Y`, `X` token grid,
 /// `S` text positions, `V` codes.
 extension AmusedModel {
