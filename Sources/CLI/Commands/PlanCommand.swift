@@ -34,7 +34,7 @@ struct PlanCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let configuration = try configuration.load()
+        let (configuration, choice) = try configuration.load().resolved(pictures: count)
         let report = try configuration.plan(pictures: count)
         for worker in report.workers {
             guard let limit = worker.limitBytes, worker.totalBytes > limit else { continue }
@@ -42,7 +42,9 @@ struct PlanCommand: AsyncParsableCommand {
                 "warning: \(worker.name) needs \(PlanReport.bytes(worker.totalBytes)), more than its limit of "
                     + PlanReport.bytes(limit))
         }
-        Terminal.shared.result(json ? try report.json : report.text(listsWeights: weights))
+        if !json, let choice { Terminal.shared.result(choice.text() + "\n") }
+        let text = json ? try report.json : report.text(listsWeights: weights)
+        Terminal.shared.result(json ? try choice?.merged(into: text) ?? text : text)
     }
 }
 

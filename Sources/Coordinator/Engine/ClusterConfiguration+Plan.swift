@@ -21,7 +21,7 @@ extension ClusterConfiguration {
         let shape = GenerationShape(
             pictures: pictures ?? batchDivisor, isGuided: true, rows: model.defaults.height / model.pixelsPerToken,
             columns: model.defaults.width / model.pixelsPerToken)
-        var planner = Planner(mesh: mesh, rules: rules)
+        var planner = Planner(mesh: mesh, rules: rules, options: compilerOptions)
         let programs = try [ProgramRole.text, .step(.generated), .decode].map {
             try planner.compile(try model.program($0, shape: shape)).program
         }
