@@ -2,6 +2,7 @@ import Coordinator
 import Program
 import Sharding
 import Synchronization
+import Tensor
 import Testing
 
 /// Workers are measured by running programs on them.

@@ -167,7 +167,7 @@ public struct Calibration: Sendable {
                 round, deviceCount: workers.count, byteCount: byteCount, count: count)
             let key = "calibration.\(name).\(index)"
             try await target.prepare(key, locals: locals, sources: [:])
-            return try await best(key).map { $0 / Double(count) }
+            return zip(try await best(key), empty).map { max(0, $0 - $1) / Double(count) }
         }
         steps.begin("latency, round \(index + 1)")
         let small = try await swap("latency", byteCount: 64, count: isQuick ? 32 : 128)
@@ -175,7 +175,7 @@ public struct Calibration: Sendable {
         let byteCount = isQuick ? 1 << 20 : 4 << 20
         let large = try await swap("bandwidth", byteCount: byteCount, count: isQuick ? 4 : 8)
         for (first, second) in round {
-            // Both ends time the same swaps; the call around them is small beside so many.
+            // Both ends time the same swaps.
             let latency = max(1e-7, (small[first] + small[second]) / 2)
             let seconds = (large[first] + large[second]) / 2 - latency
             guard seconds > 0 else {

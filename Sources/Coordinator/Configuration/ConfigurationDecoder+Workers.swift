@@ -24,7 +24,8 @@ extension ConfigurationDecoder {
             }
             if isAutomatic, count == nil, section.values["count"] == nil {
                 reader.note(
-                    "'mesh: auto' needs the number of workers; give 'count' or 'list'", at: location(section, top),
+                    "'mesh: auto' needs the number of workers; give 'count' or 'list'",
+                    at: top.location(of: section.node == nil ? "mesh" : "workers"),
                     keyPath: "workers")
             }
             return (launcher, (deviceCount ?? count).map { Self.workers($0, common) })
