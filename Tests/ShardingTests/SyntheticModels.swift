@@ -17,7 +17,7 @@ struct SyntheticModel {
     /// Steps of a request; stands for layers that were left out too.
     var steps = 384
 
-    /// A Muse-3B step: 512 rows through layers of width 2048. 384 calls of 3 layers are 24 steps of 48.
+    /// A Muse-3B step, 512 rows through layers of width 2048: 384 calls of 3 layers are 24 steps of 48.
     static let muse = SyntheticModel()
     /// A Parti-3B decoding step: 2 rows through layers of width 2048, 1024 steps of 24 layers.
     static let parti = SyntheticModel(rows: 1, columns: 1, steps: 8192)

@@ -45,10 +45,12 @@ public protocol CalibrationTarget: Sendable {
 }
 
 extension Cluster: CalibrationTarget {
+    /// Installs a program on all workers.
     public func prepare(_ key: String, locals: [LocalProgram], sources: [String: ParameterSource]) async throws {
         try await install(key, locals: locals, sources: sources)
     }
 
+    /// Runs it under a request of its own; seconds on each worker.
     public func time(_ key: String) async throws -> [Double] {
         let request = UInt64(key.utf8.reduce(7) { ($0 &* 31 &+ Int($1)) & 0xFFFF_FFFF }) | 1 << 62
         let report = try await call(key, request: request, inputs: [:])

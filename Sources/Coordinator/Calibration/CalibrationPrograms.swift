@@ -59,8 +59,9 @@ enum CalibrationPrograms {
             name: "calibration.\(name)", part: "calibration", tensor: name, fileDims: dims, generatedScale: scale)
     }
 
-    /// Each pair swaps `count` messages of `byteCount` bytes, one after the other: what a message brought is what the
-    /// next one sends. Devices that are in no pair do nothing.
+    /// Each pair swaps `count` messages of `byteCount` bytes, one after the other.
+    ///
+    /// What a message brought is what the next one sends. Devices that are in no pair do nothing.
     static func swaps(_ pairs: [(Int, Int)], deviceCount: Int, byteCount: Int, count: Int) -> [LocalProgram] {
         var peers: [Int: Int] = [:]
         for (first, second) in pairs { (peers[first], peers[second]) = (second, first) }
