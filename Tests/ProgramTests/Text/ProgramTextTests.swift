@@ -74,7 +74,7 @@ struct ProgramTextTests {
         #expect(try ProgramParser.parse("// first\r\n" + text + "\t// end without a newline") == program)
     }
 
-    static let mistakes: [(text: String, error: String)] = [
+    static let cases: [(text: String, error: String)] = [
         ("", "line 1, column 1: expected 'program', found the end of the text"),
         ("program x {}", "line 1, column 9: expected the program's name in quotes, found 'x'"),
         (
@@ -147,7 +147,7 @@ struct ProgramTextTests {
         ("program \"x\" { output \"a\" = %0 }", "line 1, column 28: expected a value that was made before, found '%0'"),
     ]
 
-    @Test("Mistakes are named with line, column and what was expected", arguments: mistakes)
+    @Test("Mistakes are named with line, column and what was expected", arguments: cases)
     func mistakes(text: String, error: String) {
         let thrown = #expect(throws: ProgramTextError.self) { try ProgramParser.parse(text) }
         #expect(thrown?.description == error)
