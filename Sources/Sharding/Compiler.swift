@@ -32,7 +32,8 @@ public enum Compiler {
     ///   (``CompiledProgram/residents``).
     /// - Throws: ``ShardingError`` where annotations and rules contradict each other.
     public static func compile(
-        _ program: Program, mesh: Mesh, rules: LogicalAxisRules, residents: [String: TensorSharding] = [:]
+        _ program: Program, mesh: Mesh, rules: LogicalAxisRules, residents: [String: TensorSharding] = [:],
+        options: CompilerOptions = CompilerOptions()
     ) throws(ShardingError) -> CompiledProgram {
         let opRules = program.operations.map { ShardingRule.of($0, in: program) }
         let annotations = try Annotations.shardings(of: program, mesh: mesh, rules: rules, residents: residents)
