@@ -1,4 +1,5 @@
 import Program
+import Tensor
 import Testing
 
 @Suite("Text of random programs")

@@ -56,6 +56,7 @@ extension ConfigurationDecoder {
                 continue
             }
             var used: Set<String> = []
+            reader.places.rules[name] = ConfigurationReader.place(of: keyNode)
             rules[name] = meshAxes(value, keyPath: keyPath, axes: axes, used: &used, by: "this rule")
         }
         let used = Set(rules.values.joined())
@@ -141,6 +142,8 @@ extension ConfigurationDecoder {
             }
             let dimensions = dimensions(section, axes: axes)
             guard let pattern, let dimensions else { return nil }
+            let node = section.values["parameter"] ?? item
+            reader.places.overrides.append(ConfigurationReader.place(of: node) ?? RulePlaces.Place(line: 1))
             return LogicalAxisRules.Override(pattern: pattern.text, dims: dimensions)
         }
     }

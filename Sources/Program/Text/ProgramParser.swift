@@ -70,10 +70,13 @@ public struct ProgramParser {
         let tensor = try text("the name in the file in quotes")
         let dims = try sizes()
         let view = try skips("view") ? try sizes() : dims
-        let place2 = token
-        let permutation = try skips("permutation") ? try ints() : Array(view.indices)
-        guard permutation.allSatisfy(view.indices.contains), permutation.count <= Self.rankMax else {
-            throw unexpected("a permutation of \(view.count) dimensions", at: place2)
+        var permutation = Array(view.indices)
+        if try skips("permutation") {
+            let place = token
+            permutation = try ints()
+            guard permutation.allSatisfy(view.indices.contains), permutation.count <= Self.rankMax else {
+                throw unexpected("a permutation of \(view.count) dimensions", at: place)
+            }
         }
         try keyword("scale")
         let scale = try number()

@@ -35,7 +35,7 @@ struct ProgramTextFuzzTests {
                 let text = ProgramPrinter(program).text
                 // Numbers that are not equal to themselves aside, what was read is what is written.
                 #expect(ProgramPrinter(try ProgramParser.parse(text)).text == text)
-            } catch let error as ProgramTextError {
+            } catch {
                 let lineCount = bytes.count { $0 == 0x0A } + 1
                 #expect((1...lineCount).contains(error.line) && error.column >= 1, "seed \(seed): \(error)")
             }

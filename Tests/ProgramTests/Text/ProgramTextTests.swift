@@ -27,7 +27,7 @@ struct ProgramTextTests {
             .init(
                 opcode: .cast, operands: [y],
                 attributes: [
-                    "int": .int(.min), "one": .float(1), "tiny": .float(5e-324), "large": .float(-1.5e300),
+                    "int": .int(.min), "one": .float(1), "tiny": .float(.leastNonzeroMagnitude), "large": .float(-1.5e300),
                     "inf": .float(.infinity), "minus": .float(-.infinity), "none": .ints([]),
                     "some": .ints([-1, 0, 7]),
                     "word": .text("tab\tquote\" \\ \u{0} \r\n 🦊"), "with space": .text(""),
@@ -138,7 +138,7 @@ struct ProgramTextTests {
         ),
         (
             "program \"x\" { weight \"w\" from \"p\" / \"t\" [2] permutation [1] scale 1 mean 0 }",
-            "line 1, column 60: expected a permutation of 1 dimensions, found '['"
+            "line 1, column 57: expected a permutation of 1 dimensions, found '['"
         ),
         (
             "program \"x\" { resident \"a\" resident \"a\" }",
