@@ -17,8 +17,8 @@ public enum NearNames {
         let sorted = found.enumerated().sorted {
             ($0.element.distance, $0.offset) < ($1.element.distance, $1.offset)
         }
-        return Array(
-            sorted.lazy.map(\.element.name).filter { seen.insert(PlanReport.folded($0)).inserted }.prefix(countMax))
+        let distinct = sorted.map(\.element.name).filter { seen.insert(PlanReport.folded($0)).inserted }
+        return Array(distinct.prefix(countMax))
     }
 
     /// Insertions, deletions and substitutions between what a glob can stand for and a name; also of a part of the name

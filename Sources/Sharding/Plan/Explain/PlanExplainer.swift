@@ -92,7 +92,10 @@ public struct PlanExplainer: Sendable {
         let outputs = program.outputs.filter { LogicalAxisRules.matches(pattern, $0.name) && !seen.contains($0.value) }
         let all = named + outputs.map { Match(value: $0.value, name: "\($0.name) (\(program.describe($0.value)))") }
         guard all.isEmpty else { return all }
-        return program.operations.indices.filter { LogicalAxisRules.matches(pattern, program.operations[$0].scope) }
+        return program.operations.indices.filter {
+            let scope = program.operations[$0].scope
+            return !scope.isEmpty && LogicalAxisRules.matches(pattern, scope)
+        }
             .map { Match(value: $0, name: program.describe($0)) }
     }
 
@@ -117,16 +120,18 @@ public struct PlanExplainer: Sendable {
         for (dim, entry) in sharding.dims.enumerated() {
             let place = OriginTrace.Place(value: match.value, dim: dim)
             let size = operation.type.dims[dim]
-            let granules = size.granuleCount == 1 ? "1 granule" : "\(size.granuleCount) granules"
+            if size.granuleCount <= 1 {
+                lines.append("  dimension \(dim) (\(size.size)): one granule, never split")
+                continue
+            }
             let state = entry.axes.isEmpty ? "not split" : "split over \(text.names(entry.axes))"
-            lines.append("  dimension \(dim) (\(size.size) in \(granules)): \(state)")
+            lines.append("  dimension \(dim) (\(size.size) in \(size.granuleCount) granules): \(state)")
             if !entry.axes.isEmpty {
                 lines += text.path(to: place).map { "    \($0)" }
             } else if entry.origin != .none {
-                let why = size.granuleCount <= 1 ? "; one granule is never split" : ""
-                lines.append("    \(text.decision(entry.origin))\(why)")
+                lines.append("    \(text.decision(entry.origin))")
             } else {
-                lines.append("    \(size.granuleCount <= 1 ? "one granule is never split" : "no annotation reached it")")
+                lines.append("    no annotation reached it")
             }
             lines += text.lost(at: place, uses: uses).map { "    \($0)" }
         }
