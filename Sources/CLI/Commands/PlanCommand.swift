@@ -67,6 +67,14 @@ struct PlanCommand: AsyncParsableCommand {
             let count = try PlanDump.write(plan, mesh: configuration.mesh, to: dumpFolder)
             Terminal.shared.note("wrote \(count) files to \(dumpFolder)")
         }
+        if let html {
+            do {
+                try Data(plan.page(configuration).html.utf8).write(to: URL(filePath: html))
+            } catch {
+                throw OutputError(path: html, reason: error.localizedDescription)
+            }
+            Terminal.shared.note("wrote \(html)")
+        }
         guard explain.isEmpty else {
             let explainer = PlanExplainer(
                 programs: plan.programs, mesh: configuration.mesh, rules: configuration.rules,
