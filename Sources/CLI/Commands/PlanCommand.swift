@@ -24,7 +24,8 @@ struct PlanCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Says why a tensor is split as it is, instead of the report: which annotation reached each dimension, "
                 + "through which operations, and which lost.",
-            discussion: "A weight, an input, an output or a scope, * and ? are wildcards; or a value, such as step/%17. "
+            discussion:
+                "A weight, an input, an output or a scope, * and ? are wildcards; or a value, such as step/%17. "
                 + "May be repeated.", valueName: "name"))
     var explain: [String] = []
 

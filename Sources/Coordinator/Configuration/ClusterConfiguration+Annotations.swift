@@ -30,6 +30,7 @@ extension ClusterConfiguration {
                 location: place.map { .text(line: $0.line, column: $0.column, length: $0.length) } ?? .file,
                 keyPath: keyPath, message: problem.message + near, nearest: problem.nearest.first)
         }
-        throw ConfigurationError(file: places.file.isEmpty ? "cluster.yaml" : places.file, source: source, problems: problems)
+        throw ConfigurationError(
+            file: places.file.isEmpty ? "cluster.yaml" : places.file, source: source, problems: problems)
     }
 }

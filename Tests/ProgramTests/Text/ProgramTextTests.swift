@@ -27,7 +27,8 @@ struct ProgramTextTests {
             .init(
                 opcode: .cast, operands: [y],
                 attributes: [
-                    "int": .int(.min), "one": .float(1), "tiny": .float(.leastNonzeroMagnitude), "large": .float(-1.5e300),
+                    "int": .int(.min), "one": .float(1), "tiny": .float(.leastNonzeroMagnitude),
+                    "large": .float(-1.5e300),
                     "inf": .float(.infinity), "minus": .float(-.infinity), "none": .ints([]),
                     "some": .ints([-1, 0, 7]),
                     "word": .text("tab\tquote\" \\ \u{0} \r\n 🦊"), "with space": .text(""),

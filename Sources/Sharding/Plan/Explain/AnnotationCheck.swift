@@ -36,7 +36,9 @@ public struct AnnotationCheck: Sendable {
         var ranks: [AnnotationProblem] = []
         for program in programs {
             for (value, operation) in program.operations.enumerated() {
-                var annotations = operation.axes.enumerated().map { annotation($0.element, operation.type.dims[$0.offset]) }
+                var annotations = operation.axes.enumerated().map {
+                    annotation($0.element, operation.type.dims[$0.offset])
+                }
                 if operation.opcode == .parameter, let index = override(of: program.name(of: value)) {
                     let dims = rules.overrides[index].dims
                     guard dims.count == operation.type.rank else {
@@ -44,7 +46,8 @@ public struct AnnotationCheck: Sendable {
                         continue
                     }
                     annotations = dims.enumerated().map { dim, axes in
-                        operation.type.dims[dim].granuleCount > 1 ? Annotation(subject: .override(index), axes: axes) : nil
+                        operation.type.dims[dim].granuleCount > 1
+                            ? Annotation(subject: .override(index), axes: axes) : nil
                     }
                 }
                 for (pair, dims) in contradictions(annotations) {

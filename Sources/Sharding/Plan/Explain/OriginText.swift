@@ -46,7 +46,8 @@ struct OriginText {
                 hop.to.value == hop.operation
                 ? "its result %\(hop.to.value)" : trace.program.describe(hop.to.value)
             lines.append(
-                "-> \(operation.opcode.rawValue) %\(hop.operation)\(scope) reaches dimension \(hop.to.dim) of \(reached)")
+                "-> \(operation.opcode.rawValue) %\(hop.operation)\(scope) reaches dimension \(hop.to.dim) of \(reached)"
+            )
         }
         return lines
     }
@@ -60,7 +61,9 @@ struct OriginText {
             for carriers in trace.carriers(in: operation) where carriers.contains(place) {
                 for other in carriers where other != place {
                     let theirs = trace.shardings[other.value].dims[other.dim].axes
-                    guard !theirs.isEmpty, !mine.axes.starts(with: theirs), seen.insert(theirs).inserted else { continue }
+                    guard !theirs.isEmpty, !mine.axes.starts(with: theirs), seen.insert(theirs).inserted else {
+                        continue
+                    }
                     let end = trace.path(to: other)
                     lines.append(
                         "lost: \(names(theirs)) of dimension \(other.dim) of \(trace.program.describe(other.value)) "

@@ -46,7 +46,8 @@ public struct PlanExplainer: Sendable {
             matches(name, in: programs[index].program).map { (program: index, match: $0) }
         }
         guard !found.isEmpty else {
-            throw UnknownName(name: name, nearest: NearNames.of(name, among: Set(programs.flatMap { names($0.program) })))
+            throw UnknownName(
+                name: name, nearest: NearNames.of(name, among: Set(programs.flatMap { names($0.program) })))
         }
         // A weight that several programs use alike is said once.
         var order: [String] = []
@@ -96,7 +97,7 @@ public struct PlanExplainer: Sendable {
             let scope = program.operations[$0].scope
             return !scope.isEmpty && LogicalAxisRules.matches(pattern, scope)
         }
-            .map { Match(value: $0, name: program.describe($0)) }
+        .map { Match(value: $0, name: program.describe($0)) }
     }
 
     /// `%17` or `step/%17`.

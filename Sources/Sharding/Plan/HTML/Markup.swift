@@ -56,7 +56,8 @@ struct Markup: Sendable {
             case "\"": result += "&quot;"
             case "'": result += "&#39;"
             case "\n", "\t", "\r": result += " "
-            case _ where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+            case _
+            where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
                 || scalar.value & 0xFFFE == 0xFFFE:
                 result += "\u{FFFD}"
             // Marks that turn the direction of what follows.

@@ -62,6 +62,9 @@ extension PlanPage {
         ),
         ("Tensor", "A block of numbers with dimensions: a weight, or an intermediate result."),
         ("Weights", "The numbers that the model has learned. They are loaded once and stay."),
-        ("Worker, device", "A process on one of the machines. Its number, the rank, follows from its place in the mesh."),
+        (
+            "Worker, device",
+            "A process on one of the machines. Its number, the rank, follows from its place in the mesh."
+        ),
     ]
 }

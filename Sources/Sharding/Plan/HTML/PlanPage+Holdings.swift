@@ -29,7 +29,8 @@ extension PlanPage {
         let layers = part.layers.map { layer($0, holdings) }
         return .element(
             "details", ["class": "part", "open": "open"],
-            [.element("summary", [.element("h3", part.name), size(part.byteCount, part.layers.count, "layer")])] + layers)
+            [.element("summary", [.element("h3", part.name), size(part.byteCount, part.layers.count, "layer")])]
+                + layers)
     }
 
     private func size(_ byteCount: Int, _ count: Int, _ what: String) -> Markup {
@@ -44,11 +45,12 @@ extension PlanPage {
                 "svg",
                 [
                     "class": "slice", "viewBox": "0 0 100 \(holdings.drawnCount * 4)", "preserveAspectRatio": "none",
-                    "role": "img", "aria-label": held.words,
-                ], [.element("title", held.words), .element("use", ["href": "#slice-\(held.id)"], [])])
+                    "role": "img", "aria-labelledby": "slice-\(held.id)-words",
+                ], [.element("use", ["href": "#slice-\(held.id)"], [])])
             return [
                 .element("code", layer.shortName(weight.name)),
-                Markup(weight.dims.map(String.init).joined(separator: " × ")), Markup(PlanReport.bytes(weight.bytes)), bar,
+                Markup(weight.dims.map(String.init).joined(separator: " × ")), Markup(PlanReport.bytes(weight.bytes)),
+                bar,
                 Markup(split), .element("span", ["class": "why"], weight.reason),
             ]
         }
@@ -58,7 +60,8 @@ extension PlanPage {
                 .element(
                     "summary", [.element("code", layer.name), size(layer.byteCount, layer.weights.count, "weight")]),
                 Self.table(
-                    "Weights of \(layer.name)", head: ["weight", "shape", "size", "who holds what", "split over", "because"],
+                    "Weights of \(layer.name)",
+                    head: ["weight", "shape", "size", "who holds what", "split over", "because"],
                     rows: rows, right: [2]),
             ])
     }
@@ -69,15 +72,17 @@ extension PlanPage {
         let shapes = holdings.patterns.map { pattern in
             Markup.element(
                 "g", ["id": "slice-\(pattern.id)"],
-                pattern.parts.map { part in
-                    .element(
-                        "rect",
-                        [
-                            "class": "dev", "style": Self.hue(part.device), "x": Self.number(100 * part.start),
-                            "y": Self.number(Double(part.device) * 4 + 0.4), "width": Self.number(100 * part.length),
-                            "height": "3.2",
-                        ], [])
-                })
+                [.element("title", ["id": "slice-\(pattern.id)-words"], pattern.words)]
+                    + pattern.parts.map { part in
+                        .element(
+                            "rect",
+                            [
+                                "class": "dev", "style": Self.hue(part.device), "x": Self.number(100 * part.start),
+                                "y": Self.number(Double(part.device) * 4 + 0.4),
+                                "width": Self.number(100 * part.length),
+                                "height": "3.2",
+                            ], [])
+                    })
         }
         return .element(
             "svg", ["class": "defs", "aria-hidden": "true", "width": "0", "height": "0"], [.element("defs", shapes)])

@@ -15,7 +15,8 @@ extension PlanPage {
             let (least, most) = (shares.min() ?? 0, shares.max() ?? 0)
             words +=
                 most - least < 0.001
-                ? ", \(Self.percent(most)) on each worker" : ", from \(Self.percent(least)) to \(Self.percent(most)) on a worker"
+                ? ", \(Self.percent(most)) on each worker"
+                : ", from \(Self.percent(least)) to \(Self.percent(most)) on a worker"
         }
         words += sent > 0 ? ", and sends \(PlanReport.bytes(sent)) in one call." : ", and sends nothing."
         var content = [
@@ -76,7 +77,7 @@ extension PlanPage {
                         return .element("td", ["class": "n heat", "style": "--p:\(share)%"], text)
                     })
         }
-        let caption = "A row sends, a column receives; darker is more"
+        let caption = "A row sends, a column receives; a stronger colour is more"
         return Markup([
             title,
             .element(
@@ -128,7 +129,8 @@ extension PlanPage {
         case .broadcast?: "one sends the same to all"
         case .haloExchange?: "neighbours lend each other the rows at the edge of their part of the picture"
         case .permute?: "slices move from one worker to another"
-        case .reduceScatter?: "everyone has a part of a sum; the parts are added up and each gets its slice of the result"
+        case .reduceScatter?:
+            "everyone has a part of a sum; the parts are added up and each gets its slice of the result"
         case .slice?: "each keeps a part of what it has; nothing is sent"
         case nil: "data moves between workers"
         }

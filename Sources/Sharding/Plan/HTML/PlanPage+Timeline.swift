@@ -51,7 +51,8 @@ extension PlanPage {
         return Markup([
             .element("h3", "One call, worker by worker: \(Self.time(total))"),
             .element("ul", ["class": "legend"], legend),
-            .element("div", ["class": "lanes"], lanes + [.element("div", ["class": "ticks", "aria-hidden": "true"], ticks)]),
+            .element(
+                "div", ["class": "lanes"], lanes + [.element("div", ["class": "ticks", "aria-hidden": "true"], ticks)]),
             .element("p", ["class": "note"], note), secondsTable(timeline, total),
         ])
     }
@@ -62,7 +63,8 @@ extension PlanPage {
         let waiting = timeline.devices.indices.contains(worker.rank) ? timeline.seconds(.wait, device: worker.rank) : 0
         let share = Self.percent(total > 0 ? waiting / total : 0)
         return strip(
-            runs, label: worker.name, words: "\(worker.name): waits \(share) of the time") { "a-\($0.name)" }
+            runs, label: worker.name, words: "\(worker.name): waits \(share) of the time"
+        ) { "a-\($0.name)" }
     }
 
     /// Which layer the first worker is in, in two alternating shades.
@@ -132,7 +134,8 @@ extension PlanPage {
             Markup.element(
                 "rect",
                 [
-                    "class": style(run), "x": "\(run.range.lowerBound)", "y": "0", "width": "\(run.range.count)", "height": "10",
+                    "class": style(run), "x": "\(run.range.lowerBound)", "y": "0", "width": "\(run.range.count)",
+                    "height": "10",
                 ], [.element("title", run.name)])
         }
         return .element(

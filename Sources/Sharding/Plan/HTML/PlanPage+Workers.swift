@@ -4,13 +4,15 @@ import Program
 extension PlanPage {
     var workersSection: Markup {
         let axes = mesh.axes.filter { $0.size > 1 }
-        var words = "Each box is a worker: a process that holds its slices of the weights and runs its part of every program. "
+        var words =
+            "Each box is a worker: a process that holds its slices of the weights and runs its part of every program. "
         if axes.isEmpty {
             words += "There is only one, so nothing is split."
         } else {
             words += "They stand on a grid, the mesh. "
             words += axes.map { "Along \($0.name) there are \($0.size) positions. " }.joined()
-            words += "Workers in one line along an axis split what the axis is for; workers that differ only along other axes hold "
+            words +=
+                "Workers in one line along an axis split what the axis is for; workers that differ only along other axes hold "
             words += "the same slices of it."
         }
         return .element(
@@ -94,7 +96,8 @@ extension PlanPage {
                 .element(
                     "rect",
                     [
-                        "class": "m-\(kind)", "x": Self.number(start), "y": "0", "width": Self.number(width), "height": "10",
+                        "class": "m-\(kind)", "x": Self.number(start), "y": "0", "width": Self.number(width),
+                        "height": "10",
                     ], []))
             start += width
         }

@@ -133,6 +133,7 @@ public struct PlanPage: Sendable {
     /// `12.3 ms`.
     static func time(_ seconds: Double) -> String {
         switch seconds {
+        case ..<1e-9: "0"
         case ..<1e-3: "\(tenths(seconds * 1e6)) µs"
         case ..<1: "\(tenths(seconds * 1e3)) ms"
         case ..<600: "\(tenths(seconds)) s"
@@ -146,7 +147,7 @@ public struct PlanPage: Sendable {
         return tenths >= 1000 ? "\(tenths / 10)" : "\(tenths / 10).\(abs(tenths) % 10)"
     }
 
-    static func percent(_ part: Double) -> String { "\(tenths(100 * part)) %" }
+    static func percent(_ part: Double) -> String { "\(tenths(100 * part))\u{A0}%" }
 
     /// A number for CSS and SVG.
     static func number(_ value: Double) -> String {

@@ -45,7 +45,7 @@ enum PlanStyle {
         .card p{margin:0}.who{display:flex;align-items:center;gap:.5rem;overflow-wrap:anywhere}
         .place{color:var(--soft);font-size:.86rem;overflow-wrap:anywhere}
         .dot{display:inline-grid;place-items:center;min-width:1.55em;height:1.55em;padding:0 .3em;border-radius:1em;
-        background:hsl(var(--h) var(--dev-s) 38%);color:#fff;font-size:.8rem;font-weight:600}
+        background:hsl(var(--h) var(--dev-s) 32%);color:#fff;font-size:.8rem;font-weight:600}
         .bar{display:block;width:100%;height:14px;margin:.5rem 0 .25rem;background:var(--wait);border-radius:3px}
         .card .memory{font-variant-numeric:tabular-nums}.over{color:var(--over);font-weight:600}
         .parts{margin:.3rem 0 0;font-size:.84rem;color:var(--soft)}
@@ -55,6 +55,7 @@ enum PlanStyle {
         caption{text-align:left;color:var(--soft);padding:.2rem 0 .4rem;font-size:.86rem}
         th,td{padding:.28rem .8rem .28rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
         thead th{font-weight:600;color:var(--soft);white-space:nowrap}
+        td code{white-space:nowrap;overflow-wrap:normal}.layer caption{display:none}
         .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
         .matrix td,.matrix th{padding:.35rem .7rem;white-space:nowrap}.matrix th:first-child{padding-left:0}
         .heat{background:color-mix(in srgb,var(--heat) var(--p),transparent)}
@@ -74,7 +75,8 @@ enum PlanStyle {
         .glossary{display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));gap:.8rem 2rem;margin:1rem 0 0}
         .glossary dt{font-weight:600}.glossary dd{margin:0;color:var(--soft)}
         footer{margin-top:2.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.9rem}
-        @media (max-width:40rem){body{padding:0 .9rem 3rem}h1{font-size:1.4rem}
+        @media (max-width:40rem){body{padding:0 .9rem 3rem}
+        .tiles{grid-template-columns:1fr 1fr;gap:.6rem}h1{font-size:1.4rem}
         .cards{grid-template-columns:repeat(min(2,var(--columns)),minmax(0,1fr))}
         .card{padding:.6rem .7rem}.lane{grid-template-columns:4.6rem 1fr}.ticks{margin-left:5.2rem}
         .ticks span:nth-child(even){display:none}.layer{margin-left:.2rem;padding-left:.5rem}
