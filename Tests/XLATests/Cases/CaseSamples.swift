@@ -58,7 +58,8 @@ struct CaseSamples {
         var result: Set<String> = []
         for node in item.graph.nodes {
             switch node.op {
-            case "log", "sqrt", "rsqrt": node.operands.forEach { result.formUnion(inputs(behind: $0, through: keeping)) }
+            case "log", "sqrt", "rsqrt":
+                node.operands.forEach { result.formUnion(inputs(behind: $0, through: keeping)) }
             case "div": node.operands.last.map { result.formUnion(inputs(behind: $0, through: keeping)) }
             default: break
             }
@@ -120,7 +121,8 @@ struct CaseExactness {
             let bound = Self.bound(of: node, operands, node.operands.map { shapes[$0] ?? [] })
             let limit = node.dtype == "bf16" ? 256.0 : 16_777_216
             let isWhole = bound.map { $0 <= limit } ?? false
-            let isSum = ["dot_general", "conv"].contains(node.op) || (node.op == "reduce" && node.attributes.kind == "sum")
+            let isSum =
+                ["dot_general", "conv"].contains(node.op) || (node.op == "reduce" && node.attributes.kind == "sum")
             if isSum, !isWhole { isExact = false }
             bounds[node.id] = .some(isWhole ? bound : nil)
             shapes[node.id] = node.shape
@@ -144,7 +146,9 @@ struct CaseExactness {
             return largest(operands).map { $0 * Double(count) }
         case "dot_general":
             guard let first = shapes.first else { return nil }
-            let count = (node.attributes.lhsContract ?? []).reduce(1) { $0 * (first.indices.contains($1) ? first[$1] : 1) }
+            let count = (node.attributes.lhsContract ?? []).reduce(1) {
+                $0 * (first.indices.contains($1) ? first[$1] : 1)
+            }
             return pair(operands).map { $0 * $1 * Double(count) }
         case "conv":
             guard shapes.count == 2 else { return nil }

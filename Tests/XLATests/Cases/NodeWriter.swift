@@ -48,6 +48,10 @@ struct NodeWriter {
         builder.type(of: value).dtype == dtype ? value : try add(.cast, [value], dtype: dtype)
     }
 
+    private func isReal(_ value: Program.ValueID) -> Bool {
+        [DType.f32, .bf16].contains(builder.type(of: value).dtype)
+    }
+
     /// Runs `body` on operands of the result's own type (bytes as i32, which has arithmetic).
     private mutating func whole(
         _ body: (inout NodeWriter, [Program.ValueID]) throws -> Program.ValueID
@@ -64,10 +68,8 @@ struct NodeWriter {
     private mutating func real(
         _ operands: [Program.ValueID], _ body: (inout NodeWriter, [Program.ValueID]) throws -> Program.ValueID
     ) throws -> Program.ValueID {
-        let cast = try operands.map { value in
-            [.f32, .bf16].contains(builder.type(of: value).dtype) ? value : try cast(value, .f32)
-        }
-        return try self.cast(try body(&self, cast), dtype)
+        let given = try operands.map { try isReal($0) ? $0 : cast($0, .f32) }
+        return try cast(try body(&self, given), dtype)
     }
 
     /// Element type that arithmetic on the node's result is done in.
@@ -151,10 +153,8 @@ struct NodeWriter {
             }
         case "argmax":
             let dim = try need(attributes.axis ?? attributes.dim, "axis")
-            let operands = try operands.map {
-                [.f32, .bf16].contains(builder.type(of: $0).dtype) ? $0 : try cast($0, .f32)
-            }
-            let triples = try add(.argMax, operands, ["dim": .int(dim)])
+            let given = try operands.map { try isReal($0) ? $0 : cast($0, .f32) }
+            let triples = try add(.argMax, given, ["dim": .int(dim)])
             return try add(.choiceIndex, [triples])
         case "sort":
             let dim: Attributes = ["dim": .int(try need(attributes.dim ?? attributes.axis, "dim"))]
@@ -180,7 +180,8 @@ struct NodeWriter {
             return try add(
                 .transpose, operands, ["permutation": .ints(try need(attributes.permutation, "perm"))])
         case "reshape": return try add(.reshape, operands, ["sizes": .ints(try need(attributes.shape, "shape"))])
-        case "concatenate": return try add(.concat, operands, ["dim": .int(try need(attributes.dim, "dim"))], dtype: dtype)
+        case "concatenate":
+            return try add(.concat, operands, ["dim": .int(try need(attributes.dim, "dim"))], dtype: dtype)
         case "slice":
             var lists: Attributes = [
                 "start": .ints(try need(attributes.start, "start")),

@@ -23,28 +23,15 @@ enum InProcessMesh {
     static func run(_ locals: [LocalProgram], inputs: [String: HostTensor]) throws -> Result {
         let fabrics = LocalFabric.make(size: locals.count)
         let parts = Mutex<[Swift.Result<Part, any Error>?]>(Array(repeating: nil, count: locals.count))
-        func work(_ local: LocalProgram, _ fabric: LocalFabric) -> Swift.Result<Part, any Error> {
-            let end = Swift.Result<Part, any Error> {
-                let executor = try Executor(
-                    program: local, weights: WeightStore(sources: [:]), threads: ThreadPool(threads: 1))
-                return try executor.run(
-                    inputs: inputs, residents: ResidentStore(), request: 1,
-                    tag: FrameTag(epoch: 1, request: 1, step: 1, instruction: 0), fabric: fabric,
-                    deadline: .seconds(60))
-            }
-            // Peers of a device that failed wait no longer.
-            if case .failure = end { fabric.close() }
-            return end
-        }
         if locals.count == 1 {
-            let end = work(locals[0], fabrics[0])
+            let end = work(locals[0], inputs, fabrics[0])
             parts.withLock { $0[0] = end }
         } else {
             let group = DispatchGroup()
             for (local, fabric) in zip(locals, fabrics) {
                 group.enter()
                 let thread = Thread {
-                    let end = work(local, fabric)
+                    let end = work(local, inputs, fabric)
                     parts.withLock { $0[fabric.rank] = end }
                     group.leave()
                 }
@@ -56,6 +43,22 @@ enum InProcessMesh {
         let ends = parts.withLock { $0 }
         let results = try ends.compactMap { try $0?.get() }
         return Result(outputs: assemble(results, locals), sentBytes: fabrics.map(\.sentByteCount))
+    }
+
+    private static func work(
+        _ local: LocalProgram, _ inputs: [String: HostTensor], _ fabric: LocalFabric
+    ) -> Swift.Result<Part, any Error> {
+        let end = Swift.Result<Part, any Error> {
+            let executor = try Executor(
+                program: local, weights: WeightStore(sources: [:]), threads: ThreadPool(threads: 1))
+            return try executor.run(
+                inputs: inputs, residents: ResidentStore(), request: 1,
+                tag: FrameTag(epoch: 1, request: 1, step: 1, instruction: 0), fabric: fabric,
+                deadline: .seconds(60))
+        }
+        // Peers of a device that failed wait no longer.
+        if case .failure = end { fabric.close() }
+        return end
     }
 
     private static func assemble(_ parts: [Part], _ locals: [LocalProgram]) -> [String: HostTensor] {
