@@ -19,8 +19,7 @@ struct CaseTests {
     @Test("Sharded equals whole, within XLA's bytes")
     func cases() throws {
         let file = try CaseFile(path: Self.other ?? Self.fixtures.appending(path: "cases.json").path)
-        let known = try JSONDecoder().decode(
-            KnownAbove.self, from: Data(contentsOf: Self.fixtures.appending(path: "above.json")))
+        let known = try KnownAbove.load()
         var outcomes: [CaseOutcome] = []
         for item in file.cases where Self.filter.map({ item.name.contains($0) }) ?? true {
             let outcome = CaseRunner(item: item, isPlanOnly: Self.isPlanOnly).run()
@@ -62,10 +61,4 @@ struct CaseTests {
     }
 
     private static func text(_ bytes: Double?) -> String { bytes.map { String(Int($0.rounded())) } ?? "-" }
-}
-
-/// Cases and recipes known to send more bytes than XLA, with the reason: `Tests/Fixtures/xla/above.json`.
-struct KnownAbove: Decodable {
-    var cases: [String: String]
-    var recipes: [String: String]
 }

@@ -35,7 +35,15 @@ struct Case: Decodable {
     var annotations: [String: [DimAnnotation]]
     var bar: Bar?
 
-    /// `["x", 2]`
+    init(name: String, mesh: [MeshAxis], graph: Graph, annotations: [String: [DimAnnotation]], bar: Bar?) {
+        self.name = name
+        self.mesh = mesh
+        self.graph = graph
+        self.annotations = annotations
+        self.bar = bar
+    }
+
+    /// `["x", 2]`.
     struct MeshAxis: Decodable {
         var name: String
         var size: Int
@@ -110,6 +118,8 @@ struct NodeAttributes: Decodable {
     var value: Double?
     var dtype: String?
     var kind: String?
+    /// Of a constraint in a recipe's graph.
+    var name: String?
     var direction: String?
     var dim: Int?
     var axis: Int?
@@ -133,7 +143,7 @@ struct NodeAttributes: Decodable {
     var sharding: [DimAnnotation]?
 
     enum CodingKeys: String, CodingKey {
-        case value, dtype, kind
+        case value, dtype, kind, name
         case direction = "dir"
         case dim, axis, groups, k, shape, dims
         case permutation = "perm"
@@ -154,6 +164,7 @@ struct NodeAttributes: Decodable {
         }
         dtype = try values.decodeIfPresent(String.self, forKey: .dtype)
         kind = try values.decodeIfPresent(String.self, forKey: .kind)
+        name = try values.decodeIfPresent(String.self, forKey: .name)
         direction = try values.decodeIfPresent(String.self, forKey: .direction)
         dim = try values.decodeIfPresent(Int.self, forKey: .dim)
         axis = try values.decodeIfPresent(Int.self, forKey: .axis)

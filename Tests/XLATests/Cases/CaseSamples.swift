@@ -57,12 +57,10 @@ struct CaseSamples {
         let keeping = CaseExactness.movement.union(["add", "mul", "max", "min", "dot_general", "conv", "reduce"])
         var result: Set<String> = []
         for node in item.graph.nodes {
-            switch node.op {
-            case "log", "sqrt", "rsqrt":
-                node.operands.forEach { result.formUnion(inputs(behind: $0, through: keeping)) }
-            case "div": node.operands.last.map { result.formUnion(inputs(behind: $0, through: keeping)) }
-            default: break
-            }
+            var sources: [String] = []
+            if ["log", "sqrt", "rsqrt"].contains(node.op) { sources = node.operands }
+            if node.op == "div" { sources = Array(node.operands.suffix(1)) }
+            for source in sources { result.formUnion(inputs(behind: source, through: keeping)) }
         }
         return result
     }
