@@ -56,7 +56,9 @@ struct RecipeTests {
 
     private func report(_ outcomes: [RecipeOutcome], _ known: KnownAbove) {
         var models: [String] = []
-        for outcome in outcomes where models.last != outcome.recipe.model { models.append(outcome.recipe.model) }
+        for outcome in outcomes where !models.contains(outcome.recipe.model) {
+            models.append(outcome.recipe.model)
+        }
         for outcome in outcomes where outcome.isAbove || outcome.isEdgeAbove || Self.isVerbose {
             print(Self.line(outcome) + (known.reason(forRecipe: outcome.recipe.title).map { ": \($0)" } ?? ""))
         }

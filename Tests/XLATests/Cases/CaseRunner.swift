@@ -32,7 +32,7 @@ struct CaseRunner {
             let expected = isPlanOnly ? [:] : try whole(translated, inputs)
             outcome.canonicalBytes = try run(translated, .canonical, inputs, expected, &outcome.problems)
             outcome.shardedBytes = try run(translated, .sharded, inputs, expected, &outcome.problems)
-            try checkConstraints(&outcome.problems)
+            outcome.problems += try AnnotationCheck.constraintProblems(of: item)
         } catch {
             outcome.problems.append("\(error)")
         }
@@ -56,7 +56,9 @@ struct CaseRunner {
         let compiled = try Compiler.compile(
             translated.program, mesh: translated.mesh, rules: translated.rules,
             options: CompilerOptions(reductionOrder: order, links: .bandwidthOnly, inputs: .annotated))
-        problems += inputProblems(compiled.locals, translated).map { "\(order): \($0)" }
+        problems += AnnotationCheck(mesh: translated.mesh).inputProblems(of: item, in: compiled.locals).map {
+            "\(order): \($0)"
+        }
         let planned = compiled.locals.map { CostModel.sentByteCount(of: $0) }
         if isPlanOnly { return planned.max() ?? 0 }
         let result = try InProcessMesh.run(compiled.locals, inputs: inputs)
@@ -74,45 +76,6 @@ struct CaseRunner {
             }
         }
         return result.sentBytes.max() ?? 0
-    }
-
-    /// Inputs lie where their annotations say: no device takes more from the caller than its part.
-    private func inputProblems(_ locals: [LocalProgram], _ translated: TranslatedCase) -> [String] {
-        let check = AnnotationCheck(mesh: translated.mesh)
-        guard let first = locals.first else { return [] }
-        return first.inputs.indices.compactMap { index in
-            let port = first.inputs[index]
-            guard let annotation = item.annotations[port.name] else { return nil }
-            let boxes = locals.map { $0.buffers[$0.inputs[index].buffer].box }
-            return check.problem(
-                boxes, dims: first.buffers[port.buffer].dims, annotation: annotation, isPartEnough: true
-            ).map { "the annotation of \(port.name) is not kept: \($0)" }
-        }
-    }
-
-    /// Constrained values lie as constrained: they are made outputs, and their parts looked at.
-    private func checkConstraints(_ problems: inout [String]) throws {
-        let translated = try CaseTranslator.translate(item, isShowingConstraints: true)
-        guard !translated.constraints.isEmpty else { return }
-        let compiled = try Compiler.compile(
-            translated.program, mesh: translated.mesh, rules: translated.rules,
-            options: CompilerOptions(reductionOrder: .sharded, links: .bandwidthOnly, inputs: .annotated))
-        let check = AnnotationCheck(mesh: translated.mesh)
-        for (index, constraint) in translated.constraints.enumerated() {
-            let name = "constraint\(index)"
-            let buffers = compiled.locals.compactMap { local in
-                local.outputs.first { $0.name == name }.map { local.buffers[$0.buffer] }
-            }
-            guard buffers.count == compiled.locals.count, let first = buffers.first else {
-                problems.append("the constrained value \(index) is nowhere")
-                continue
-            }
-            if let problem = check.problem(
-                buffers.map(\.box), dims: first.dims, annotation: constraint.dims, isPartEnough: false)
-            {
-                problems.append("constraint \(index) is not kept: \(problem)")
-            }
-        }
     }
 }
 

@@ -41,6 +41,8 @@ struct RecipeRunner {
     func run() -> RecipeOutcome {
         var outcome = RecipeOutcome(recipe: recipe)
         do {
+            let one = graph.expanded(recipe, layers: 1)
+            outcome.problem = try AnnotationCheck.constraintProblems(of: one).first
             guard graph.layer != nil else {
                 let (bytes, exchanges) = try measure(layers: 0, .sharded)
                 (outcome.bytes, outcome.exchanges) = (bytes, exchanges)
@@ -61,10 +63,14 @@ struct RecipeRunner {
 
     /// Bytes that the busiest device sends, and the first device's exchanges.
     func measure(layers: Int, _ order: ReductionOrder) throws -> (bytes: Int, exchanges: [ExchangeSummary: Int]) {
-        let translated = try CaseTranslator.translate(graph.expanded(recipe, layers: layers))
+        let item = graph.expanded(recipe, layers: layers)
+        let translated = try CaseTranslator.translate(item)
         let compiled = try Compiler.compile(
             translated.program, mesh: translated.mesh, rules: translated.rules,
             options: CompilerOptions(reductionOrder: order, links: .bandwidthOnly, inputs: .annotated))
+        if let problem = AnnotationCheck(mesh: translated.mesh).inputProblems(of: item, in: compiled.locals).first {
+            throw CaseError(problem)
+        }
         let bytes = compiled.locals.map { CostModel.sentByteCount(of: $0) }.max() ?? 0
         var exchanges: [ExchangeSummary: Int] = [:]
         for local in compiled.locals.prefix(1) {

@@ -1,4 +1,5 @@
 import Program
+import Sharding
 import Tensor
 
 /// Whether the parts that devices hold are those that an annotation gives them.
@@ -68,5 +69,39 @@ struct AnnotationCheck {
             if end != size { return "dimension \(index) is not whole over \(axes)" }
         }
         return nil
+    }
+
+    /// Inputs lie where their annotations say: no device takes more from the caller than its part.
+    func inputProblems(of item: Case, in locals: [LocalProgram]) -> [String] {
+        guard let first = locals.first else { return [] }
+        return first.inputs.indices.compactMap { index in
+            let port = first.inputs[index]
+            guard let annotation = item.annotations[port.name] else { return nil }
+            let boxes = locals.map { $0.buffers[$0.inputs[index].buffer].box }
+            let dims = first.buffers[port.buffer].dims
+            return problem(boxes, dims: dims, annotation: annotation, isPartEnough: true)
+                .map { "the annotation of \(port.name) is not kept: \($0)" }
+        }
+    }
+
+    /// Constrained values lie as constrained: they are made outputs, and their parts looked at.
+    static func constraintProblems(of item: Case) throws -> [String] {
+        let translated = try CaseTranslator.translate(item, isShowingConstraints: true)
+        if translated.constraints.isEmpty { return [] }
+        let compiled = try Compiler.compile(
+            translated.program, mesh: translated.mesh, rules: translated.rules,
+            options: CompilerOptions(reductionOrder: .sharded, links: .bandwidthOnly, inputs: .annotated))
+        let check = AnnotationCheck(mesh: translated.mesh)
+        return translated.constraints.enumerated().compactMap { index, constraint in
+            let buffers = compiled.locals.compactMap { local in
+                local.outputs.first { $0.name == "constraint\(index)" }.map { local.buffers[$0.buffer] }
+            }
+            guard buffers.count == compiled.locals.count, let first = buffers.first else {
+                return "the constrained value \(index) is nowhere"
+            }
+            return check.problem(
+                buffers.map(\.box), dims: first.dims, annotation: constraint.dims, isPartEnough: false
+            ).map { "constraint \(index) is not kept: \($0)" }
+        }
     }
 }
