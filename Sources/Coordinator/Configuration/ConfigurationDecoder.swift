@@ -23,7 +23,8 @@ struct ConfigurationDecoder {
         let generation = generation(top)
         let axes = mesh(top)
         let overrides = overrides(top, axes: axes ?? [])
-        let rules = rules(top, axes: axes ?? [], hasOverrides: !overrides.isEmpty)
+        var rules = rules(top, axes: axes ?? [], hasOverrides: !overrides.isEmpty)
+        rules.overrides = overrides
         let (launcher, workers) = workers(top, axes: axes)
         let dataPlane = dataPlane(top)
         let control = address(top, "control", default: ClusterConfiguration.defaultControl)
@@ -36,7 +37,7 @@ struct ConfigurationDecoder {
         guard let model, let axes, let workers, axes.reduce(1, { $0 * $1.size }) == workers.count else { return nil }
         return ClusterConfiguration(
             name: name, model: model, generation: generation, mesh: Mesh(axes, speeds: workers.map(\.speed)),
-            rules: LogicalAxisRules(rules, overrides: overrides), launcher: launcher, workers: workers,
+            rules: rules, launcher: launcher, workers: workers,
             dataPlane: dataPlane, control: control, server: server)
     }
 

@@ -71,19 +71,18 @@ public struct AnnotationCheck: Sendable {
         return rules.overrides.firstIndex { LogicalAxisRules.matches($0.pattern, name) }
     }
 
-    /// Mesh axes of more than one device that two dimensions want.
+    /// Mesh axes of more than one device, or parts of them, that two dimensions want.
     private func contradictions(_ annotations: [Annotation?]) -> [(pair: Pair, dims: [Int])] {
-        var first: [String: (annotation: Annotation, dim: Int)] = [:]
+        var taken: [(axis: AxisRef, annotation: Annotation, dim: Int)] = []
         var result: [(pair: Pair, dims: [Int])] = []
         for (dim, annotation) in annotations.enumerated() {
             guard let annotation else { continue }
-            for axis in annotation.axes {
-                guard let index = mesh.index(of: axis), mesh.axes[index].size > 1 else { continue }
-                if let other = first[axis] {
+            for axis in annotation.axes.compactMap({ AxisRef($0, mesh: mesh) }) where axis.size > 1 {
+                if let other = taken.first(where: { $0.axis.overlaps(axis) && $0.dim != dim }) {
                     result.append(
-                        (Pair(axis: axis, first: other.annotation, second: annotation), [other.dim, dim]))
+                        (Pair(axis: axis.text(mesh), first: other.annotation, second: annotation), [other.dim, dim]))
                 } else {
-                    first[axis] = (annotation, dim)
+                    taken.append((axis, annotation, dim))
                 }
             }
         }

@@ -23,7 +23,8 @@ struct OriginText {
     /// `rule heads = [model] (cluster.yaml:9)`.
     private func rule(_ logical: String) -> String {
         guard let axes = rules.rules[logical] else { return "no rule splits \(logical)" }
-        let text = "rule \(logical) = [\(axes.joined(separator: ", "))]"
+        let priority = rules.priorities[logical].map { " of priority \($0)" } ?? ""
+        let text = "rule \(logical) = [\(axes.joined(separator: ", "))]\(priority)"
         if let place = places.rules[logical] { return "\(text) (\(places.text(place)))" }
         return places.file.isEmpty ? text : "\(text) (follows from the names of the mesh axes; no rule in the file)"
     }
@@ -55,7 +56,7 @@ struct OriginText {
     /// Shardings that neighbours have and this dimension did not take, with the reason; a line each.
     func lost(at place: OriginTrace.Place, uses: [Program.ValueID]) -> [String] {
         let mine = trace.shardings[place.value].dims[place.dim]
-        var seen: Set<[Int]> = []
+        var seen: Set<[AxisRef]> = []
         var lines: [String] = []
         for operation in [place.value] + uses {
             for carriers in trace.carriers(in: operation) where carriers.contains(place) {
@@ -75,17 +76,17 @@ struct OriginText {
         return lines
     }
 
-    private func reason(_ place: OriginTrace.Place, _ mine: DimSharding, _ theirs: [Int]) -> String {
+    private func reason(_ place: OriginTrace.Place, _ mine: DimSharding, _ theirs: [AxisRef]) -> String {
         if !mine.isOpen { return "an annotation is never overridden" }
         let others = trace.shardings[place.value].dims.enumerated().filter { $0.offset != place.dim }
         for (dim, other) in others {
-            if let axis = other.axes.first(where: theirs.contains) {
-                return "mesh axis \(mesh.axes[axis].name) splits dimension \(dim) of this value already"
+            if let axis = other.axes.first(where: theirs.overlaps) {
+                return "mesh axis \(axis.text(mesh)) splits dimension \(dim) of this value already"
             }
         }
         if mine.axes.isEmpty { return "propagation stopped before it" }
         return "\(names(mine.axes)) was there first or is longer, or belongs to a larger value"
     }
 
-    func names(_ axes: [Int]) -> String { axes.map { mesh.axes[$0].name }.joined(separator: "+") }
+    func names(_ axes: [AxisRef]) -> String { axes.map { $0.text(mesh) }.joined(separator: "+") }
 }

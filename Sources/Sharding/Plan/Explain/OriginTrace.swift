@@ -54,21 +54,21 @@ struct OriginTrace {
         return candidates.max { common(axes, $0) < common(axes, $1) }
     }
 
-    private func common(_ axes: [Int], _ place: Place) -> Int {
-        zip(axes, shardings[place.value].dims[place.dim].axes).prefix { $0 == $1 }.count
+    private func common(_ axes: [AxisRef], _ place: Place) -> Int {
+        shardings[place.value].dims[place.dim].axes.count { axes.overlaps($0) }
     }
 
-    /// The dimensions that are split alike by an operation, factor by factor.
+    /// The dimensions that are split alike by an operation, factor by factor; one that merges others has several factors.
     func carriers(in operation: Program.ValueID) -> [[Place]] {
         let rule = rules[operation]
         var result = [[Place]](repeating: [], count: rule.factors.count)
-        for (dim, factor) in rule.result.enumerated() {
-            if let factor { result[factor].append(Place(value: operation, dim: dim)) }
+        for (dim, factors) in rule.result.enumerated() {
+            for factor in factors { result[factor].append(Place(value: operation, dim: dim)) }
         }
         for (operand, dims) in rule.operands.enumerated() {
             let value = program.operations[operation].operands[operand]
-            for (dim, factor) in dims.enumerated() {
-                if let factor { result[factor].append(Place(value: value, dim: dim)) }
+            for (dim, factors) in dims.enumerated() {
+                for factor in factors { result[factor].append(Place(value: value, dim: dim)) }
             }
         }
         return result

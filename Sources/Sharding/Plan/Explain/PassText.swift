@@ -15,7 +15,7 @@ enum PassText {
             let dims = shardings[value].dims
             guard dims.contains(where: { !$0.isOpen || !$0.axes.isEmpty }) else { return nil }
             let axes = dims.map { dim in
-                let names = dim.axes.map { mesh.axes[$0].name }.joined(separator: "+")
+                let names = dim.axes.map { $0.text(mesh) }.joined(separator: "+")
                 return (names.isEmpty && !dim.isOpen ? "-" : names) + (dim.isOpen ? "?" : "")
             }
             let origins = dims.enumerated().compactMap { dim, entry in

@@ -25,7 +25,8 @@ public struct PlannedProgram: Sendable {
         self.compiled = compiled
         operationRules = program.operations.map { ShardingRule.of($0, in: program) }
         annotations = try Annotations.shardings(of: program, mesh: mesh, rules: rules, residents: residents)
-        var propagation = Propagation(program, rules: operationRules, annotations: annotations)
+        var propagation = Propagation(
+            program, rules: operationRules, annotations: annotations, priorities: rules.priorities)
         propagation.run()
         shardings = propagation.shardings
     }
