@@ -26,7 +26,7 @@ enum ExitStatus: Int32 {
             Terminal.shared.note("tessera: error: \(error)")
             return .configuration
         }
-        let isWrongOrder = (error as? ClientError)?.code == "request"
+        let isWrongOrder = (error as? ClientError)?.code == "request" || error is PlanExplainer.UnknownName
         if isWrongOrder || error is GenerationRequestError || error is ModelError {
             Terminal.shared.note("tessera: error: \(error)")
             return .usage

@@ -9,8 +9,8 @@ struct ValidateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate", abstract: "Checks a cluster file.",
         discussion: """
-            Reports every problem at once, each with its line, the values that are allowed and the nearest spelling. \
-            Starts nothing. Ends with 78 if the file cannot be used.
+            Reports every problem at once, each with its line, the values that are allowed and the nearest spelling, \
+            and partitions the model's programs to see that rules and overrides fit them. Loads no weights, starts nothing. Ends with 78 if the file cannot be used.
 
               tessera validate cluster.yaml
               tessera validate cluster.yaml --set model.dtype=f32
@@ -20,6 +20,8 @@ struct ValidateCommand: ParsableCommand {
 
     func run() throws {
         let configuration = try configuration.load()
+        // Rules that are right by themselves may still not fit the model, or each other.
+        _ = try configuration.planned()
         Terminal.shared.result(configuration.summary)
     }
 }

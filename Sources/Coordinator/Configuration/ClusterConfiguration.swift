@@ -35,6 +35,10 @@ public struct ClusterConfiguration: Sendable, Hashable {
     public var server: NetworkAddress
     /// What is allowed but doubtful.
     public var warnings: [ConfigurationProblem]
+    /// Where rules and overrides stand in the file; without places where there is none.
+    public var places = RulePlaces()
+    /// The file's text, for excerpts in errors; empty where there is none.
+    public var source = ""
 
     /// Address that ``control`` has where nothing else is said.
     public static let defaultControl = NetworkAddress(host: "127.0.0.1", port: 29600)

@@ -25,12 +25,13 @@ struct ConfigurationDecoder {
         let automatic = automaticMesh(top)
         let written = automatic == nil ? mesh(top) : nil
         let overrides = automatic == nil ? overrides(top, axes: written ?? []) : []
-        let writtenRules = automatic == nil ? rules(top, axes: written ?? [], hasOverrides: !overrides.isEmpty) : [:]
+        var rules = LogicalAxisRules(LogicalAxis.defaultRules(mesh: ["data"]))
+        if automatic == nil { rules = self.rules(top, axes: written ?? [], hasOverrides: !overrides.isEmpty) }
+        rules.overrides = overrides
         let (launcher, workers) = workers(top, axes: written, isAutomatic: automatic != nil)
         let links = links(top, workers: workers)
         let profile = profile(top, workers: workers)
         let axes = automatic == nil ? written : workers.map { [Mesh.Axis("data", $0.count)] }
-        let rules = automatic == nil ? writtenRules : LogicalAxis.defaultRules(mesh: ["data"])
         let dataPlane = dataPlane(top)
         let control = address(top, "control", default: ClusterConfiguration.defaultControl)
         let server = address(top, "server", default: ClusterConfiguration.defaultServer)
@@ -42,8 +43,8 @@ struct ConfigurationDecoder {
         guard let model, let axes, let workers, axes.reduce(1, { $0 * $1.size }) == workers.count else { return nil }
         return ClusterConfiguration(
             name: name, model: model, generation: generation, mesh: Mesh(axes, speeds: workers.map(\.speed)),
-            rules: LogicalAxisRules(rules, overrides: overrides), launcher: launcher, workers: workers,
-            automatic: automatic, links: links, measured: profile?.profile,
+            rules: rules, launcher: launcher, workers: workers, automatic: automatic, links: links,
+            measured: profile?.profile,
             dataPlane: dataPlane, control: control, server: server)
     }
 

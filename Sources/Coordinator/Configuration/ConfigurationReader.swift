@@ -1,4 +1,5 @@
 import Models
+import Sharding
 import Yams
 
 /// Reads settings from three layers, notes every problem and carries on.
@@ -13,6 +14,8 @@ final class ConfigurationReader {
         var location: ConfigurationProblem.Location
     }
 
+    /// Where rules and overrides were found.
+    var places = RulePlaces()
     /// What is wrong so far.
     private(set) var problems: [ConfigurationProblem] = []
     private let environment: [String: String]
@@ -65,6 +68,12 @@ final class ConfigurationReader {
             length = max(1, (scalar.string.prefix { !$0.isNewline }).unicodeScalars.count + quotes)
         }
         return .text(line: mark.line, column: mark.column, length: length)
+    }
+
+    /// Where a node stands, for those that come back to it after the file was read.
+    static func place(of node: Node) -> RulePlaces.Place? {
+        guard case .text(let line, let column, let length) = location(of: node) else { return nil }
+        return RulePlaces.Place(line: line, column: column, length: length)
     }
 
     /// True for a value that was left out (`key:` alone, `~`, `null`).

@@ -40,12 +40,7 @@ public struct Planner: Sendable {
         _ program: Program
     ) throws -> (name: String, program: CompiledProgram, isNew: Bool) {
         if let known = compiled[program] { return (known.name, known.program, false) }
-        var residents: [String: TensorSharding] = [:]
-        for operation in program.operations where operation.opcode == .input {
-            let name = operation.attributes.text("name")
-            guard program.residentInputs.contains(name) else { continue }
-            residents[name] = shardings[Left(name: name, type: operation.type)]
-        }
+        let residents = residents(of: program)
         let result = try Compiler.compile(program, mesh: mesh, rules: rules, residents: residents, options: options)
         for output in program.outputs where output.isResident {
             shardings[Left(name: output.name, type: program.type(of: output.value))] = result.residents[output.name]
@@ -53,5 +48,16 @@ public struct Planner: Sendable {
         let name = "\(program.name)#\(compiled.count)"
         compiled[program] = Entry(name: name, program: result)
         return (name, result, true)
+    }
+
+    /// How programs compiled before leave what a program reads.
+    public func residents(of program: Program) -> [String: TensorSharding] {
+        var residents: [String: TensorSharding] = [:]
+        for operation in program.operations where operation.opcode == .input {
+            let name = operation.attributes.text("name")
+            guard program.residentInputs.contains(name) else { continue }
+            residents[name] = shardings[Left(name: name, type: operation.type)]
+        }
+        return residents
     }
 }
