@@ -106,6 +106,9 @@ let package = Package(
         .testTarget(
             name: "ProcessTests", dependencies: ["CLI", "Protocol", "Server", "Tensor", "Transport", logging],
             swiftSettings: common),
+        .testTarget(
+            name: "XLATests", dependencies: ["Sharding", "Runtime", "Transport", "Program", "Tensor"],
+            swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ]
 )

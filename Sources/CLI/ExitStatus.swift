@@ -22,11 +22,11 @@ enum ExitStatus: Int32 {
             return .configuration
         }
         // The file's rules, each right by itself, do not fit the model or each other.
-        if error is ShardingError {
+        if error is ShardingError || error is MeshSearchError {
             Terminal.shared.note("tessera: error: \(error)")
             return .configuration
         }
-        let isWrongOrder = (error as? ClientError)?.code == "request"
+        let isWrongOrder = (error as? ClientError)?.code == "request" || error is PlanExplainer.UnknownName
         if isWrongOrder || error is GenerationRequestError || error is ModelError {
             Terminal.shared.note("tessera: error: \(error)")
             return .usage

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Coordinator
 import Program
+import Sharding
 import Tensor
 
 /// `tessera validate`.
@@ -8,8 +9,8 @@ struct ValidateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate", abstract: "Checks a cluster file.",
         discussion: """
-            Reports every problem at once, each with its line, the values that are allowed and the nearest spelling. \
-            Starts nothing. Ends with 78 if the file cannot be used.
+            Reports every problem at once, each with its line, the values that are allowed and the nearest spelling, \
+            and partitions the model's programs to see that rules and overrides fit them. Loads no weights, starts nothing. Ends with 78 if the file cannot be used.
 
               tessera validate cluster.yaml
               tessera validate cluster.yaml --set model.dtype=f32
@@ -19,6 +20,8 @@ struct ValidateCommand: ParsableCommand {
 
     func run() throws {
         let configuration = try configuration.load()
+        // Rules that are right by themselves may still not fit the model, or each other.
+        _ = try configuration.planned()
         Terminal.shared.result(configuration.summary)
     }
 }
@@ -32,7 +35,9 @@ extension ClusterConfiguration {
             case .preset(let name): "preset \(name)"
             }
         let weights = self.model.weights == .generated ? ", generated weights" : ""
-        let mesh = mesh.axes.isEmpty ? "1 device" : mesh.axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
+        let written =
+            mesh.axes.isEmpty ? "1 device" : mesh.axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
+        let mesh = automatic.map { "chosen for \($0.rawValue)" } ?? written
         return "\(name): \(model), \(self.model.dtype.rawValue)\(weights); mesh \(mesh); "
             + (workers.count == 1 ? "1 worker" : "\(workers.count) workers")
     }

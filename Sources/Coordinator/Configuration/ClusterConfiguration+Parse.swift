@@ -1,4 +1,5 @@
 import Program
+import Sharding
 import Yams
 
 extension ClusterConfiguration {
@@ -48,6 +49,9 @@ extension ClusterConfiguration {
             throw ConfigurationError(file: file, source: text, problems: sorted)
         }
         result.warnings = sorted
+        result.places = reader.places
+        result.places.file = file
+        result.source = text
         return result
     }
 }

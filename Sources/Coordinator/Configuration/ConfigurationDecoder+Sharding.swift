@@ -6,6 +6,8 @@ extension ConfigurationDecoder {
     /// The mesh's axes in the order of the file; nil where they are wrong (and noted), empty where there are none.
     func mesh(_ top: ConfigurationSection) -> [Mesh.Axis]? {
         guard let node = top.values["mesh"], !ConfigurationReader.isNull(node) else { return [] }
+        // Noted by ``automaticMesh(_:)``.
+        if reader.word(top, "mesh") != nil { return nil }
         guard let entries = reader.entries(node, keyPath: "mesh") else { return nil }
         var axes: [Mesh.Axis] = []
         var isGood = true
@@ -39,14 +41,17 @@ extension ConfigurationDecoder {
         return isGood ? axes : nil
     }
 
+    /// Lowest priority that a rule may have.
+    private static let priorityMax = 100
+
     /// The rules of the file, or those that follow from the axes' names.
-    func rules(_ top: ConfigurationSection, axes: [Mesh.Axis], hasOverrides: Bool) -> [String: [String]] {
+    func rules(_ top: ConfigurationSection, axes: [Mesh.Axis], hasOverrides: Bool) -> LogicalAxisRules {
         guard let node = top.values["rules"], !ConfigurationReader.isNull(node) else {
             if !hasOverrides { checkDefaultNames(top, axes) }
-            return LogicalAxis.defaultRules(mesh: axes.map(\.name))
+            return LogicalAxisRules(LogicalAxis.defaultRules(mesh: axes.map(\.name)))
         }
-        guard let entries = reader.entries(node, keyPath: "rules") else { return [:] }
-        var rules: [String: [String]] = [:]
+        guard let entries = reader.entries(node, keyPath: "rules") else { return LogicalAxisRules([:]) }
+        var result = LogicalAxisRules([:])
         for (name, keyNode, value) in entries {
             let keyPath = "rules.\(reader.clipped(name))"
             guard LogicalAxis(rawValue: name) != nil else {
@@ -56,15 +61,28 @@ extension ConfigurationDecoder {
                 continue
             }
             var used: Set<String> = []
-            rules[name] = meshAxes(value, keyPath: keyPath, axes: axes, used: &used, by: "this rule")
+            reader.places.rules[name] = ConfigurationReader.place(of: keyNode)
+            var list = value
+            if case .mapping = value {
+                let section = reader.section(value, keyPath: keyPath, keys: ["axes", "priority"])
+                if let priority = reader.integer(section, "priority", in: 0...Self.priorityMax) {
+                    result.priorities[name] = priority
+                }
+                guard let node = section.values["axes"] else {
+                    reader.note("'axes' is missing", at: ConfigurationReader.location(of: value), keyPath: keyPath)
+                    continue
+                }
+                list = node
+            }
+            result.rules[name] = meshAxes(list, keyPath: keyPath, axes: axes, used: &used, by: "this rule")
         }
-        let used = Set(rules.values.joined())
+        let used = Set(result.rules.values.joined().map { String($0.prefix { $0 != ":" }) })
         for axis in axes where axis.size > 1 && !used.contains(axis.name) && !hasOverrides {
             reader.note(
                 "no rule uses this axis: its devices would all do the same work", at: axisLocation(top, axis.name),
                 keyPath: "mesh.\(axis.name)", severity: .warning)
         }
-        return rules
+        return result
     }
 
     private func checkDefaultNames(_ top: ConfigurationSection, _ axes: [Mesh.Axis]) {
@@ -107,7 +125,8 @@ extension ConfigurationDecoder {
                 continue
             }
             let name = scalar.string
-            if !axes.contains(where: { $0.name == name }) {
+            // `model`, or a part of it such as `model:(1)2`.
+            if AxisRef(name, mesh: Mesh(axes)) == nil {
                 reader.note(
                     "the mesh has no axis '\(reader.clipped(name))'", at: location, keyPath: keyPath,
                     allowed: axes.map(\.name), written: name)
@@ -141,6 +160,8 @@ extension ConfigurationDecoder {
             }
             let dimensions = dimensions(section, axes: axes)
             guard let pattern, let dimensions else { return nil }
+            let node = section.values["parameter"] ?? item
+            reader.places.overrides.append(ConfigurationReader.place(of: node) ?? RulePlaces.Place(line: 1))
             return LogicalAxisRules.Override(pattern: pattern.text, dims: dimensions)
         }
     }

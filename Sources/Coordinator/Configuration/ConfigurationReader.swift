@@ -1,4 +1,5 @@
 import Models
+import Sharding
 import Yams
 
 /// Reads settings from three layers, notes every problem and carries on.
@@ -13,6 +14,8 @@ final class ConfigurationReader {
         var location: ConfigurationProblem.Location
     }
 
+    /// Where rules and overrides were found.
+    var places = RulePlaces()
     /// What is wrong so far.
     private(set) var problems: [ConfigurationProblem] = []
     private let environment: [String: String]
@@ -65,6 +68,12 @@ final class ConfigurationReader {
             length = max(1, (scalar.string.prefix { !$0.isNewline }).unicodeScalars.count + quotes)
         }
         return .text(line: mark.line, column: mark.column, length: length)
+    }
+
+    /// Where a node stands, for those that come back to it after the file was read.
+    static func place(of node: Node) -> RulePlaces.Place? {
+        guard case .text(let line, let column, let length) = location(of: node) else { return nil }
+        return RulePlaces.Place(line: line, column: column, length: length)
     }
 
     /// True for a value that was left out (`key:` alone, `~`, `null`).
@@ -134,6 +143,14 @@ final class ConfigurationReader {
         let variable = "TESSERA_" + keyPath.uppercased().replacing(".", with: "_")
         guard let text = environment[variable], !text.isEmpty else { return nil }
         return Setting(text: text, keyPath: keyPath, location: .environment(variable))
+    }
+
+    /// A scalar where something else may stand too; nil, without a complaint, for anything else.
+    func word(_ section: ConfigurationSection, _ key: String) -> Setting? {
+        let keyPath = section.path(of: key)
+        guard flags[keyPath] == nil, let node = section.values[key] else { return setting(section, key) }
+        guard case .scalar = node, !Self.isNull(node) else { return nil }
+        return setting(section, key)
     }
 
     /// A finite number of a range; nil where it is absent or wrong (and noted).

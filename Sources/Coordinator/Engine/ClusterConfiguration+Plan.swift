@@ -9,29 +9,48 @@ extension ClusterConfiguration {
     /// Nothing is loaded.
     ///
     /// - Parameter pictures: pictures in the batch; nil: one for each device along the axis that batches are split over.
-    /// - Throws: what opening the model throws, and `ShardingError`.
+    /// - Throws: what opening the model throws, ``ConfigurationError`` where rules or overrides do not fit the model, and
+    ///   `ShardingError`.
     public func plan(pictures: Int? = nil) throws -> PlanReport {
-        try plan(of: try AmusedImageModel(try ModelLoader.open(model)), pictures: pictures)
+        try planned(pictures: pictures).report
     }
 
     /// As ``plan(pictures:)``, of a model that is open already.
     ///
-    /// - Throws: `ShardingError`.
+    /// - Throws: ``ConfigurationError`` where rules or overrides do not fit the model, and `ShardingError`.
     public func plan(of model: AmusedImageModel, pictures: Int? = nil) throws -> PlanReport {
+        try planned(of: model, pictures: pictures).report
+    }
+
+    /// As ``plan(pictures:)``, with the programs and what the compiler found, for explanations, dumps and pictures.
+    public func planned(pictures: Int? = nil) throws -> PlannedRequest {
+        try planned(of: try AmusedImageModel(try ModelLoader.open(model)), pictures: pictures)
+    }
+
+    /// As ``planned(pictures:)``, of a model that is open already.
+    ///
+    /// - Throws: ``ConfigurationError`` where rules or overrides do not fit the model, and `ShardingError`.
+    public func planned(of model: AmusedImageModel, pictures: Int? = nil) throws -> PlannedRequest {
         let shape = GenerationShape(
             pictures: pictures ?? batchDivisor, isGuided: true, rows: model.defaults.height / model.pixelsPerToken,
             columns: model.defaults.width / model.pixelsPerToken)
-        var planner = Planner(mesh: mesh, rules: rules)
-        let programs = try [ProgramRole.text, .step(.generated), .decode].map {
-            try planner.compile(try model.program($0, shape: shape)).program
+        let programs = try [ProgramRole.text, .step(.generated), .decode].map { try model.program($0, shape: shape) }
+        try checkAnnotations(of: programs, parameters: model.model.parameters.keys)
+        var planner = Planner(mesh: mesh, rules: rules, options: compilerOptions)
+        let planned = try programs.map { program in
+            let residents = planner.residents(of: program)
+            return try PlannedProgram(
+                program, compiled: try planner.compile(program).program, mesh: mesh, rules: rules, residents: residents)
         }
         let count = shape.pictures == 1 ? "1 picture" : "\(shape.pictures) pictures"
         let subject =
             "\(model.model.name) in \(self.model.dtype.rawValue): \(count) of "
             + "\(model.defaults.width) x \(model.defaults.height) with guidance"
-        return PlanReport(
-            mesh: mesh, subject: subject, programs: programs, workerNames: workers.map(\.name),
-            memoryLimits: workers.map(\.memoryByteCount))
+        return PlannedRequest(
+            programs: planned,
+            report: PlanReport(
+                mesh: mesh, subject: subject, programs: planned.map(\.compiled), workerNames: workers.map(\.name),
+                memoryLimits: workers.map(\.memoryByteCount)))
     }
 
     /// Devices along the mesh axes that the batch is split over: a batch of so many pictures keeps all of them busy.

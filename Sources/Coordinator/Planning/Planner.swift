@@ -7,6 +7,8 @@ public struct Planner: Sendable {
     public let mesh: Mesh
     /// What logical axes are split over.
     public let rules: LogicalAxisRules
+    /// Choices of the compiler.
+    public let options: CompilerOptions
     private var compiled: [Program: Entry] = [:]
     private var shardings: [Left: TensorSharding] = [:]
 
@@ -22,9 +24,10 @@ public struct Planner: Sendable {
     }
 
     /// Makes a planner that has compiled nothing yet.
-    public init(mesh: Mesh, rules: LogicalAxisRules) {
+    public init(mesh: Mesh, rules: LogicalAxisRules, options: CompilerOptions = CompilerOptions()) {
         self.mesh = mesh
         self.rules = rules
+        self.options = options
     }
 
     /// Compiles a program, or gives what an earlier call compiled.
@@ -37,18 +40,24 @@ public struct Planner: Sendable {
         _ program: Program
     ) throws -> (name: String, program: CompiledProgram, isNew: Bool) {
         if let known = compiled[program] { return (known.name, known.program, false) }
-        var residents: [String: TensorSharding] = [:]
-        for operation in program.operations where operation.opcode == .input {
-            let name = operation.attributes.text("name")
-            guard program.residentInputs.contains(name) else { continue }
-            residents[name] = shardings[Left(name: name, type: operation.type)]
-        }
-        let result = try Compiler.compile(program, mesh: mesh, rules: rules, residents: residents)
+        let residents = residents(of: program)
+        let result = try Compiler.compile(program, mesh: mesh, rules: rules, residents: residents, options: options)
         for output in program.outputs where output.isResident {
             shardings[Left(name: output.name, type: program.type(of: output.value))] = result.residents[output.name]
         }
         let name = "\(program.name)#\(compiled.count)"
         compiled[program] = Entry(name: name, program: result)
         return (name, result, true)
+    }
+
+    /// How programs compiled before leave what a program reads.
+    public func residents(of program: Program) -> [String: TensorSharding] {
+        var residents: [String: TensorSharding] = [:]
+        for operation in program.operations where operation.opcode == .input {
+            let name = operation.attributes.text("name")
+            guard program.residentInputs.contains(name) else { continue }
+            residents[name] = shardings[Left(name: name, type: operation.type)]
+        }
+        return residents
     }
 }

@@ -123,7 +123,7 @@ extension PlanReport {
     // MARK: Words
 
     /// Elements with equal keys together, in the order of their first.
-    private static func grouped<Element>(
+    static func grouped<Element>(
         _ elements: [Element], by key: (Element) -> [String]
     ) -> [(key: [String], group: [Element])] {
         var groups: [(key: [String], group: [Element])] = []
@@ -182,7 +182,7 @@ extension PlanReport {
         return unit == 0 ? "\(count) B" : "\(tenths(value)) \(units[unit])"
     }
 
-    private static func count(_ value: Int, _ unit: String) -> String {
+    static func count(_ value: Int, _ unit: String) -> String {
         let prefixes = ["", "k", "M", "G", "T", "P"]
         var scaled = Double(value)
         var index = 0

@@ -1,0 +1,20 @@
+import Program
+public import Sharding
+
+extension PlannedRequest {
+    /// Most devices whose times are predicted.
+    private static let timedDeviceMax = 64
+
+    /// The plan as a page for a browser.
+    public func page(_ configuration: ClusterConfiguration) -> PlanPage {
+        let profile = configuration.machineProfile
+        let isTimed = configuration.mesh.deviceCount <= Self.timedDeviceMax
+        return PlanPage(
+            report: report, programs: programs, mesh: configuration.mesh,
+            timelines: isTimed ? programs.map { .predict(locals: $0.compiled.locals, profile: profile) } : [],
+            timelineBasis:
+                profile.isMeasured
+                ? "measured machines and links"
+                : "assumed machines or links: not all was measured, so compare them with each other, not with a clock")
+    }
+}

@@ -1,0 +1,66 @@
+/// In which order the partial results of a sharded reduction are added.
+public enum ReductionOrder: String, Sendable, Hashable, CaseIterable {
+    /// By the ``ReductionTree`` over the granules of the reduced dimension: the same bits on every mesh.
+    ///
+    /// Costs several partial results a device where a range of granules is not aligned, and only the first reduced
+    /// dimension may be split.
+    case canonical
+    /// Each device adds all it has, and the partial results are added in mesh order: fewest bytes, any reduced
+    /// dimension may be split, but the last bits depend on the mesh.
+    case sharded
+}
+
+/// What a message costs: decides between one round of large messages and two rounds of small ones.
+public struct LinkCosts: Sendable, Hashable {
+    /// Seconds that a round of messages takes however small they are.
+    public var latency: Double
+    /// Bytes a second that a device sends.
+    public var bandwidth: Double
+
+    /// Makes costs.
+    public init(latency: Double, bandwidth: Double) {
+        self.latency = latency
+        self.bandwidth = bandwidth
+    }
+
+    /// Gigabit Ethernet between common machines: a round costs as much as 64 KiB.
+    public static let ethernet = LinkCosts(latency: Double(64 << 10) / 117e6, bandwidth: 117e6)
+    /// Bytes alone count: every choice is the one that sends fewest.
+    public static let bandwidthOnly = LinkCosts(latency: 0, bandwidth: 117e6)
+
+    /// Reductions up to so many bytes go to every device at once (one round); larger ones are reduced in pieces, and
+    /// the pieces gathered (fewest bytes).
+    public var oneShotByteCount: Int { Int((latency * bandwidth).rounded()) }
+}
+
+/// Where the tensors that the caller gives lie.
+public enum InputPlacement: String, Sendable, Hashable, CaseIterable {
+    /// Every device takes from the caller whatever it reads: inputs cost nothing in any layout.
+    case anywhere
+    /// As annotated: a device holds the box that the annotation gives it, and what it reads beyond is exchanged. Inputs
+    /// without an annotation still lie anywhere.
+    case annotated
+}
+
+/// Choices of the compiler that are not the program's.
+public struct CompilerOptions: Sendable {
+    /// Order of sums.
+    public var reductionOrder: ReductionOrder
+    /// Costs of messages.
+    public var links: LinkCosts
+    /// Where inputs lie.
+    public var inputs: InputPlacement
+    /// Called between passes with the pass's name and the program at that point as text.
+    public var dump: (@Sendable (_ pass: String, _ text: String) -> Void)?
+
+    /// Makes options; the defaults give the same bits on every mesh.
+    public init(
+        reductionOrder: ReductionOrder = .canonical, links: LinkCosts = .ethernet, inputs: InputPlacement = .anywhere,
+        dump: (@Sendable (_ pass: String, _ text: String) -> Void)? = nil
+    ) {
+        self.reductionOrder = reductionOrder
+        self.links = links
+        self.inputs = inputs
+        self.dump = dump
+    }
+}

@@ -1,0 +1,165 @@
+public import Program
+import Tensor
+
+/// What every device does when in one call of a program, by the cost model.
+///
+/// Devices run their instructions in order. A message leaves when its sender gets to it and the sender's way out is free,
+/// and arrives one latency after its last byte; what arrives at one device from several shares its way in. Both directions
+/// of a device are busy independently.
+public struct Timeline: Sendable, Hashable {
+    /// What an entry is about.
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+        /// Fused attention.
+        case attention
+        /// Adding up what arrived.
+        case combine
+        /// Point-wise and reducing kernels, movement in memory.
+        case elements
+        /// Matrix products and convolutions.
+        case matrix
+        /// Handing over what is sent.
+        case send
+        /// Waiting for a peer.
+        case wait
+    }
+
+    /// A stretch of time of one device.
+    public struct Entry: Sendable, Hashable {
+        /// Index in the local program's instructions.
+        public var instruction: Int
+        /// Seconds since the call began.
+        public var start: Double
+        /// Likewise.
+        public var end: Double
+        /// What it does.
+        public var kind: Kind
+    }
+
+    /// By device, in the order of time; without gaps, as a device is always in some instruction.
+    public var devices: [[Entry]]
+
+    /// Seconds until the last device has finished.
+    public var duration: Double { devices.reduce(0) { max($0, $1.last?.end ?? 0) } }
+
+    /// Seconds that a device spends on a kind of work.
+    public func seconds(_ kind: Kind, device: Int) -> Double {
+        devices[device].reduce(0) { $1.kind == kind ? $0 + $1.end - $1.start : $0 }
+    }
+
+    /// Predicts one call of a program.
+    ///
+    /// - Parameters:
+    ///   - locals: by device, all of one compiled program.
+    ///   - profile: the machines, numbered as the devices.
+    public static func predict(locals: [LocalProgram], profile: MachineProfile) -> Timeline {
+        precondition(locals.count == profile.workers.count, "a timeline has a machine for every device")
+        var simulation = Simulation(locals: locals, profile: profile)
+        simulation.run()
+        return Timeline(devices: simulation.entries)
+    }
+}
+
+/// The devices' clocks and ways in and out.
+private struct Simulation {
+    let locals: [LocalProgram]
+    let profile: MachineProfile
+    private(set) var entries: [[Timeline.Entry]]
+    private var clocks: [Double]
+    private var next: [Int]
+    private var outFree: [Double]
+    private var inFree: [Double]
+    /// By device and exchange: messages still to come, and when the last of the others arrives.
+    private var awaited: [[Int]]
+    private var arrival: [[Double]]
+
+    init(locals: [LocalProgram], profile: MachineProfile) {
+        self.locals = locals
+        self.profile = profile
+        let zeros = [Double](repeating: 0, count: locals.count)
+        entries = locals.map { _ in [] }
+        clocks = zeros
+        outFree = zeros
+        inFree = zeros
+        next = locals.map { _ in 0 }
+        awaited = locals.map { $0.exchanges.map(\.receives.count) }
+        arrival = locals.map { $0.exchanges.map { _ in 0 } }
+    }
+
+    /// Always takes the step of the device that is furthest behind and need not wait for a message not yet sent.
+    mutating func run() {
+        while true {
+            var chosen: Int?
+            for device in locals.indices where canStep(device) {
+                if chosen.map({ clocks[device] < clocks[$0] }) ?? true { chosen = device }
+            }
+            guard let chosen else { return }
+            step(chosen)
+        }
+    }
+
+    private func canStep(_ device: Int) -> Bool {
+        guard next[device] < locals[device].instructions.count else { return false }
+        if case .exchangeFinish(let index) = locals[device].instructions[next[device]] {
+            return awaited[device][index] <= 0
+        }
+        return true
+    }
+
+    private mutating func step(_ device: Int) {
+        let local = locals[device]
+        let worker = profile.workers[device]
+        let index = next[device]
+        next[device] += 1
+        switch local.instructions[index] {
+        case .compute(let compute):
+            let kind: Timeline.Kind =
+                switch CostModel.work(of: compute, in: local) {
+                case .matrix: .matrix
+                case .attention: .attention
+                case .elements, .movement: .elements
+                }
+            spend(device, index, kind, CostModel.seconds(of: compute, in: local, on: worker))
+        case .exchangeStart(let exchange):
+            start(device, index, exchange)
+        case .exchangeFinish(let exchange):
+            let waiting = arrival[device][exchange] - clocks[device]
+            if waiting > 0 { spend(device, index, .wait, waiting) }
+            spend(
+                device, index, .combine, worker.instructionSeconds + combining(exchange, local) / worker.memoryBandwidth
+            )
+        }
+    }
+
+    private mutating func start(_ device: Int, _ instruction: Int, _ index: Int) {
+        let local = locals[device]
+        let exchange = local.exchanges[index]
+        let dtype = local.buffers[exchange.source].dtype
+        if !exchange.sends.isEmpty { spend(device, instruction, .send, profile.workers[device].instructionSeconds) }
+        for send in exchange.sends {
+            let link = profile[device, send.peer]
+            let seconds = Double(exchange.byteCount(of: send, dtype: dtype)) / link.bandwidth
+            let begin = max(clocks[device], outFree[device])
+            outFree[device] = begin + seconds
+            let end = max(begin + link.latency, inFree[send.peer]) + seconds
+            inFree[send.peer] = end
+            arrival[send.peer][index] = max(arrival[send.peer][index], end)
+            awaited[send.peer][index] -= 1
+        }
+    }
+
+    /// Bytes that adding up what arrived reads and writes; that plain data gets to its place is in the link's figures.
+    private func combining(_ index: Int, _ local: LocalProgram) -> Double {
+        let exchange = local.exchanges[index]
+        guard exchange.reduction != nil else { return 0 }
+        let dtype = local.buffers[exchange.source].dtype
+        let received = exchange.receives.reduce(0) { $0 + exchange.byteCount(of: $1, dtype: dtype) }
+        return Double(received + 2 * local.buffers[exchange.destination].byteCount)
+    }
+
+    private mutating func spend(_ device: Int, _ instruction: Int, _ kind: Timeline.Kind, _ seconds: Double) {
+        let start = clocks[device]
+        clocks[device] = start + seconds
+        entries[device].append(
+            Timeline.Entry(instruction: instruction, start: start, end: start + seconds, kind: kind))
+    }
+}
