@@ -116,18 +116,24 @@ public struct LocalBuffer: Sendable, Hashable {
     ///
     /// 0 where ``nodes`` is nil.
     public var leafCount: Int
+    /// True: the one partial result is the f32 sum over everything that this device has, in a tree over its own granules.
+    ///
+    /// False: ``nodes`` are nodes of the whole value's tree. Whether an operation reduces over what is here alone.
+    public var isLocalSum: Bool
     /// Where.
     public var storage: Storage
 
     /// Makes a buffer.
     public init(
-        dtype: DType, dims: [Dim], box: Box, nodes: [ReductionTree.Node]? = nil, leafCount: Int = 0, storage: Storage
+        dtype: DType, dims: [Dim], box: Box, nodes: [ReductionTree.Node]? = nil, leafCount: Int = 0,
+        isLocalSum: Bool = false, storage: Storage
     ) {
         self.dtype = dtype
         self.dims = dims
         self.box = box
         self.nodes = nodes
         self.leafCount = leafCount
+        self.isLocalSum = isLocalSum
         self.storage = storage
     }
 

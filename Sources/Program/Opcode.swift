@@ -12,12 +12,21 @@ public enum Opcode: String, Sendable, Hashable, CaseIterable {
     case parameter
     /// `() {name} -> [...]`: given by the caller, or resident from an earlier program of the request.
     case input
+    /// `() {value: number} -> [...]`, declared dimensions and element type: every element is the value. Costs nothing in
+    /// any sharding.
+    case constant
+    /// `() {dim} -> [...]`, declared dimensions and element type (f32, bf16 or i32): the index along a dimension.
+    case iota
 
     // MARK: Contractions and lookups
 
     /// `(x[…, K…], w[N…, K…]) {contract: number of trailing K dimensions} -> […, N…]`: sum of products over K.
     /// Segments along the first K dimension; K is contiguous in both operands.
     case dot
+    /// `(a, b) {lhsBatch, rhsBatch, lhsContract, rhsContract: lists of dimensions, which pair up} -> [batch…, a's other
+    /// dimensions…, b's other dimensions…]`: sum of products over the contracted dimensions. Segments along the first
+    /// entry of lhsContract; batch dimensions are in the order of lhsBatch. Contracting nothing is the outer product.
+    case dotGeneral
     /// `(table[V, D…], ids[…] i32) -> […, D…]`: rows of a table. V is a reduction (sum) factor: a device that does not
     /// hold an id contributes zeros.
     case gather
@@ -36,10 +45,54 @@ public enum Opcode: String, Sendable, Hashable, CaseIterable {
     case gatedGelu
     /// `(x[A…, B…, C], s[A…, 2, C]) -> x.dims`: `x * (1 + s[…,0,:]) + s[…,1,:]`; B broadcasts. Adaptive norm (FiLM).
     case modulate
-    /// `(x) -> x.dims`: change of element type only (f32, bf16).
+    /// `(x) -> x.dims`: change of element type only (f32, bf16, i32, u8). To an integer: toward zero, out of range to the
+    /// nearest end, NaN to 0.
     case cast
-    /// `(a[…, C1], b[…, C2], …) -> […, C1 + C2 + …]`.
+    /// `(x) {kind: exp | log | tanh | logistic | rsqrt | sqrt | negate | abs} -> x.dims`; logistic is 1 / (1 + e^-x).
+    case unary
+    /// `(a, b) {kind: add | subtract | multiply | divide | maximum | minimum} -> a.dims`: equal shapes. Two i32 operands
+    /// give i32 (wrapping; division toward zero, by zero 0), all others are real.
+    case binary
+    /// `(a, b) {direction: eq | ne | lt | le | gt | ge} -> u8`: 1 or 0; equal shapes; both real, both i32 or both u8.
+    case compare
+    /// `(pred u8, a, b) -> a.dims`: a where pred is not 0, else b; equal shapes and, in a and b, element types.
+    case select
+    /// `(x) -> x`: nothing, but carries logical axes: a sharding constraint on a value.
+    case annotate
+
+    // MARK: Movement
+    //
+    // The result has the operand's element type. Where dimensions change size an optional attribute `granules` gives the
+    // granule of each of the result's dimensions; without it they follow from the operand's as said. "Never split" stays
+    // so.
+
+    /// `(a[…], b[…], …) {dim optional: the last} -> …`: the operands one after the other along a dimension. Without dim
+    /// that dimension is never split; with it, its granule is the greatest common divisor of the operands'.
     case concat
+    /// `(x) {sizes, dims: dims[i] is the result's dimension of operand dimension i, ascending, granules} -> sizes`:
+    /// operand dimensions have the result's size or 1; granules of the former are kept, others are 1.
+    case broadcast
+    /// `(x) {permutation} -> …`: result dimension i is operand dimension permutation[i].
+    case transpose
+    /// `(x) {sizes, granules} -> sizes`: the same elements in row-major order. Default granules: the finest at which cuts
+    /// of the operand and of the result are the same elements.
+    case reshape
+    /// `(x) {start, limit, strides optional, granules} -> ceil((limit - start) / strides)`. Default granules: the
+    /// operand's, divided by the stride where it divides.
+    case slice
+    /// `(x) {low, high, granules} -> low + size + high`: zeros around. Default granules: the operand's.
+    case pad
+    /// `(x) {dims} -> x.dims`: index i becomes size - 1 - i.
+    case reverse
+    /// `(x, i0, i1, … i32 scalars) {sizes, granules} -> sizes`: a part whose start is known at run time only, one index a
+    /// dimension, clamped to `0...(size - sizes)`. Default granules: the operand's. Dimensions that are cut are whole in
+    /// the operand.
+    case dynamicSlice
+    /// `(x, update, i0, i1, … i32 scalars) -> x.dims`: x with a part replaced, indices as in ``dynamicSlice``.
+    /// Dimensions in which the update is smaller than x are whole in the update.
+    case dynamicUpdate
+    /// `(x) {dim} -> x.dims`: ascending along a dimension; NaN last. Real or i32.
+    case sort
     /// `(v[…, N]) {width: even, maxPeriod} -> […, N*width]`: per number v: cos(v·f_i) for i < width/2, then sin(v·f_i),
     /// `f_i = maxPeriod^(-i/(width/2))` ("Attention Is All You Need" §3.5, cosine first).
     case sinusoid
@@ -50,8 +103,9 @@ public enum Opcode: String, Sendable, Hashable, CaseIterable {
     case rmsNorm
     /// `(x[…, C], w[C], b[C] optional) {eps} -> x.dims`: layer normalisation over C.
     case layerNorm
-    /// `(x) {dims: reduced dimensions, kind: sum | sumSquares | sumSqrt | max} -> remaining dims, f32`. Segments along
-    /// the first reduced dimension. sumSqrt adds square roots of the elements.
+    /// `(x) {dims: reduced dimensions, kind: sum | sumSquares | sumSqrt | max | min} -> remaining dims, f32`. Segments
+    /// along the first (lowest) reduced dimension. sumSqrt adds square roots of the elements. A maximum of nothing is -∞,
+    /// a minimum ∞.
     case reduce
     /// `(x[…, Y, X, C]) {groups} -> […, groups] f32`: sum over Y, X and the channels of a group. Segments along Y.
     case groupSum
@@ -79,6 +133,19 @@ public enum Opcode: String, Sendable, Hashable, CaseIterable {
     /// cross-correlation with zero padding on a picture first enlarged by `upsample` (nearest).
     /// `Y' = (Y·upsample + padLow + padHigh - kh) / stride + 1`.
     case conv
+    /// `(x[…, Y, X, Ci], w[kh, kw, Ci / groups, Co]) {strides[2], padLow[2], padHigh[2], groups, dilation[2], granules}`
+    /// `-> […, Y', X', Co]`: cross-correlation with zero padding on a picture between whose rows and columns
+    /// `dilation - 1` zeros stand (more than 1: a transposed convolution).
+    /// `Y' = ((Y - 1)·dilation + 1 + padLow + padHigh - kh) / stride + 1`. Result channel c reads group
+    /// `c / (Co / groups)`. With one group Ci is a reduction factor: segments along Ci, in each of which kh, kw and
+    /// channels are summed. Default granules of rows and columns: granule · dilation / stride where that is whole and not
+    /// 0, else the operand's.
+    case convGeneral
+    /// `(x[…, Y, X, C]) {window[2], strides[2], padLow[2], padHigh[2], granules} -> […, Y', X', C]`: maximum of a window;
+    /// padding does not take part (-∞). Sizes and granules as in ``convGeneral``.
+    case maxPool
+    /// `(x[…, Y, X, C]) {factor, granules} -> […, Y·factor, X·factor, C]`: nearest. Default granules: times the factor.
+    case resize
     /// `(x[…, Y, X, C], w[C, 3, 3]) -> x.dims`: depthwise 3x3 cross-correlation, zero padding of 1.
     case depthwiseConv
     /// `(x[…, Y, X, C]) -> […, Y/2, X/2, C, 2, 2]`: 2x2 blocks into channels (dy, dx last).
@@ -103,6 +170,16 @@ public enum Opcode: String, Sendable, Hashable, CaseIterable {
     /// (seed low, seed high, image, step); given: q[B, Y, X, V] f32; none: absent, score = logit. V is a reduction
     /// (arg-max) factor; ties go to the lower index.
     case choose
+    /// `(x) {dim} -> [remaining…, 3] f32`: arg-max triples (greatest value, its index, 0). dim is a reduction (arg-max)
+    /// factor; ties go to the lower index.
+    case argMax
+    /// `(x[…, V]) {k} -> […, k, 2] f32`: the k greatest values with their indices, descending; ties: lower index first.
+    /// V is no reduction factor, but a device's part of V gives its own candidates with whole-value indices: its result
+    /// is the box `[…, i·k..<(i+1)·k, 2]` of `[…, n·k, 2]` for n parts, short ones filled with (-∞, 2²⁴); ``mergeTopK``
+    /// makes the result of all parts.
+    case topK
+    /// `(candidates[…, N, 2] f32) {k} -> […, k, 2] f32`: the k best of N pairs (value, index), ordered as in ``topK``.
+    case mergeTopK
     /// `(choice[…, 3]) -> […] i32`: the index of an arg-max triple.
     case choiceIndex
     /// `(tokens[…] i32, choice[…, 3]) {maskToken} -> […] i32`: the chosen index where the token was masked, else it.

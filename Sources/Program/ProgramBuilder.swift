@@ -53,6 +53,17 @@ public struct ProgramBuilder {
             .parameter, [], ["name": .text(spec.name)], type: TensorType(dtype ?? activation, dims), axes: axes)
     }
 
+    /// A value all of whose elements are the same number.
+    public mutating func constant(_ value: Double, _ type: TensorType, axes: [String?] = []) -> Program.ValueID {
+        append(.constant, [], ["value": .float(value)], type: type, axes: axes)
+    }
+
+    /// A value whose elements are their own index along a dimension.
+    public mutating func iota(dim: Int, _ type: TensorType, axes: [String?] = []) -> Program.ValueID {
+        precondition(type.dims.indices.contains(dim), "iota counts along one of its dimensions")
+        return append(.iota, [], ["dim": .int(dim)], type: type, axes: axes)
+    }
+
     /// Any operation; the result's dimensions come from ``ShapeRule``.
     ///
     /// - Parameter dtype: element type of the result; by default what ``ShapeRule`` says, else the activation type.

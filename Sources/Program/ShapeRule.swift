@@ -8,6 +8,21 @@ public struct ProgramError: Error, Sendable, Hashable, CustomStringConvertible {
     public init(_ description: String) { self.description = description }
 }
 
+/// An operation whose result is being inferred.
+struct ShapeQuestion {
+    let opcode: Opcode
+    let operands: [TensorType]
+    let attributes: Attributes
+
+    /// Throws where an operand or an attribute does not fit.
+    func need(_ condition: Bool, _ what: String) throws {
+        if !condition {
+            let shapes = operands.map { "\($0.dtype.rawValue)\($0.sizes)" }.joined(separator: ", ")
+            throw ProgramError("\(opcode.rawValue)(\(shapes)): \(what)")
+        }
+    }
+}
+
 /// Result dimensions (with granules) of every operation.
 public enum ShapeRule {
     /// Infers dimensions and, where the operation decides it, the element type.
@@ -16,18 +31,25 @@ public enum ShapeRule {
     public static func infer(
         _ opcode: Opcode, _ operands: [TensorType], _ attributes: Attributes
     ) throws -> (dims: [Dim], dtype: DType?) {
-        func need(_ condition: Bool, _ what: String) throws {
-            if !condition {
-                let shapes = operands.map { "\($0.dtype.rawValue)\($0.sizes)" }.joined(separator: ", ")
-                throw ProgramError("\(opcode.rawValue)(\(shapes)): \(what)")
-            }
-        }
+        let question = ShapeQuestion(opcode: opcode, operands: operands, attributes: attributes)
+        func need(_ condition: Bool, _ what: String) throws { try question.need(condition, what) }
         if let problem = OpcodeSignature.of(opcode).problem(operandCount: operands.count, attributes: attributes) {
             throw ProgramError("\(opcode.rawValue): \(problem)")
         }
         switch opcode {
-        case .parameter, .input:
+        case .parameter, .input, .constant, .iota:
             throw ProgramError("\(opcode.rawValue) has a declared type")
+        case .unary, .binary, .compare, .select, .annotate:
+            return try elementwise(question)
+        case .concat, .broadcast, .transpose, .reshape, .slice, .pad, .reverse, .dynamicSlice, .dynamicUpdate:
+            let dtype = opcode == .concat ? try concatenated(question) : operands[0].dtype
+            return (try movement(question), dtype)
+        case .dotGeneral:
+            return (try dotGeneral(question), nil)
+        case .convGeneral, .maxPool, .resize:
+            return (try pictureGeneral(question), nil)
+        case .sort, .argMax, .topK, .mergeTopK:
+            return try selection(question)
         case .dot:
             let (x, w) = (operands[0], operands[1])
             let count = attributes.int("contract")
@@ -64,11 +86,6 @@ public enum ShapeRule {
                 s.rank >= 2 && s.rank <= x.rank + 1 && s.sizes.dropLast(2) == x.sizes.prefix(s.rank - 2)
                     && s.sizes.suffix(2) == [2, x.sizes.last ?? 0], "the second operand is [A…, 2, C]")
             return (x.dims, nil)
-        case .concat:
-            try need(
-                operands.allSatisfy { $0.sizes.dropLast() == operands[0].sizes.dropLast() },
-                "operands agree in all but the last dimension")
-            return (operands[0].dims.dropLast() + [Dim(operands.reduce(0) { $0 + ($1.sizes.last ?? 0) })], nil)
         case .sinusoid:
             return (operands[0].dims.dropLast() + [Dim((operands[0].sizes.last ?? 0) * attributes.int("width"))], nil)
         case .reduce:

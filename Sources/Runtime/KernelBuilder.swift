@@ -30,6 +30,10 @@ struct KernelBuilder {
     private func make(_ context: OperationContext) -> Kernel {
         switch context.opcode {
         case .parameter, .input: preconditionFailure("\(context.opcode.rawValue) is no instruction of a local program")
+        case .constant, .iota, .dotGeneral, .unary, .binary, .compare, .select, .annotate, .broadcast, .transpose,
+            .reshape, .slice, .pad, .reverse, .dynamicSlice, .dynamicUpdate, .sort, .convGeneral, .maxPool, .resize,
+            .argMax, .topK, .mergeTopK:
+            preconditionFailure("\(context.opcode.rawValue) has no kernel")
         case .dot: DotKernel.make(context)
         case .gather: LookupKernels.gather(context)
         case .takeRow: LookupKernels.takeRow(context)

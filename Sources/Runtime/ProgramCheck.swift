@@ -58,6 +58,12 @@ struct ProgramCheck {
         let problem = OpcodeSignature.of(compute.opcode).problem(
             operandCount: compute.operands.count, attributes: compute.attributes)
         try need(problem == nil, index, "\(place): \(problem ?? "")")
+        if compute.opcode == .constant { return }
+        if compute.opcode == .iota {
+            return try need(
+                program.buffers[compute.result].dims.indices.contains(compute.attributes.int("dim")), index,
+                "\(place): it counts along no dimension")
+        }
         let types = compute.operands.map { TensorType(program.buffers[$0].dtype, program.buffers[$0].dims) }
         let dims: [Dim]
         do {

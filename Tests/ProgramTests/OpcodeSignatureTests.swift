@@ -12,7 +12,9 @@ struct OpcodeSignatureTests {
                 switch requirement {
                 case .int(let range, _): .int(range.upperBound)
                 case .number: .float(0.5)
-                case .dimensions: .ints([0])
+                case .real: .float(-0.5)
+                case .dimensions, .dimensionList: .ints([0])
+                case .integers(let range, _): .ints([range.upperBound])
                 case .word(let words, _): .text(words[0])
                 case .name: .text("x")
                 }

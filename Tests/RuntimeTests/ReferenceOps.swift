@@ -10,6 +10,10 @@ enum ReferenceOps {
         func each(_ value: ([Int]) -> Double) -> [Double] { indices(type.sizes).map(value) }
         switch operation.opcode {
         case .parameter, .input: return []
+        case .constant, .iota, .dotGeneral, .unary, .binary, .compare, .select, .annotate, .broadcast, .transpose,
+            .reshape, .slice, .pad, .reverse, .dynamicSlice, .dynamicUpdate, .sort, .convGeneral, .maxPool, .resize,
+            .argMax, .topK, .mergeTopK:
+            return []
         case .dot: return dot(x[0], x[1], attributes.int("contract"))
         case .gather:
             let idRank = x[1].type.rank

@@ -86,6 +86,7 @@ extension WireLocalBuffer {
         box = WireBox(buffer.box)
         if let held = buffer.nodes { nodes = WireNodes(held) }
         leafCount = UInt32(clamping: buffer.leafCount)
+        isLocalSum = buffer.isLocalSum
         switch buffer.storage {
         case .arena(let offset): arenaOffset = UInt64(clamping: offset)
         case .parameter(let index): parameter = UInt32(clamping: index)
@@ -111,7 +112,7 @@ extension WireLocalBuffer {
         var buffer = LocalBuffer(
             dtype: type, dims: annotated, box: try Check.box(box, inside: dims, what),
             nodes: hasNodes ? try nodes.value(leafCount: leaves, what) : nil, leafCount: leaves,
-            storage: .arena(offset: 0))
+            isLocalSum: isLocalSum, storage: .arena(offset: 0))
         switch storage {
         case .arenaOffset(let value):
             let offset = try Check.count(value, ProtocolLimits.memoryBytes, "the offset of \(what)")

@@ -922,6 +922,8 @@ nonisolated struct WireLocalBuffer: Sendable {
     set {storage = .resident(newValue)}
   }
 
+  var isLocalSum: Bool = false
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Storage: Equatable, Sendable {
@@ -3290,7 +3292,7 @@ nonisolated extension WireNodes: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireLocalBuffer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".LocalBuffer"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}dtype\0\u{1}sizes\0\u{1}granules\0\u{1}box\0\u{1}nodes\0\u{3}leaf_count\0\u{3}arena_offset\0\u{1}parameter\0\u{1}resident\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}dtype\0\u{1}sizes\0\u{1}granules\0\u{1}box\0\u{1}nodes\0\u{3}leaf_count\0\u{3}arena_offset\0\u{1}parameter\0\u{1}resident\0\u{3}is_local_sum\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3328,6 +3330,7 @@ nonisolated extension WireLocalBuffer: SwiftProtobuf.Message, SwiftProtobuf._Mes
           self.storage = .resident(v)
         }
       }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.isLocalSum) }()
       default: break
       }
     }
@@ -3371,6 +3374,9 @@ nonisolated extension WireLocalBuffer: SwiftProtobuf.Message, SwiftProtobuf._Mes
     }()
     case nil: break
     }
+    if self.isLocalSum != false {
+      try visitor.visitSingularBoolField(value: self.isLocalSum, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3382,6 +3388,7 @@ nonisolated extension WireLocalBuffer: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs._nodes != rhs._nodes {return false}
     if lhs.leafCount != rhs.leafCount {return false}
     if lhs.storage != rhs.storage {return false}
+    if lhs.isLocalSum != rhs.isLocalSum {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

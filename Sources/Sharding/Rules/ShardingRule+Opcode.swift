@@ -9,6 +9,13 @@ extension ShardingRule {
         var builder = ShardingRuleBuilder(types, operation.type)
         switch operation.opcode {
         case .parameter, .input: break
+        // No factors: all operands whole, the result replicated.
+        case .constant, .iota, .dotGeneral, .unary, .binary, .compare, .select, .annotate, .broadcast, .transpose,
+            .reshape, .slice, .pad, .reverse, .dynamicSlice, .dynamicUpdate, .sort, .convGeneral, .maxPool, .resize,
+            .argMax, .topK, .mergeTopK:
+            break
+        case .concat where operation.attributes.values["dim"] != nil: break
+        case .reduce where operation.attributes.text("kind") == "min": break
         case .dot, .gather, .takeRow, .attention: contraction(operation, types, &builder)
         case .add, .multiply, .activation, .cast, .pixels, .acceptTokens, .gatedGelu, .modulate, .concat, .sinusoid,
             .choiceIndex:
