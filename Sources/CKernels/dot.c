@@ -34,17 +34,6 @@ static void stage_row(const uint16_t *x, size_t elements, bool widen, char *out,
     }
 }
 
-/// Rows of each tile but the last: as even as the row quantum lets them be, so that no tile has few accumulators.
-static size_t tile_height(const tk_dot_kernel *kernel, size_t rows) {
-    const size_t even = round_up(divide_up(rows, divide_up(rows, kernel->rows)), kernel->row_quantum);
-    return at_most(even, kernel->rows);
-}
-
-/// Where a row of tiles starts in a staged block.
-static size_t staged_offset(const tk_dot_kernel *kernel, const block *b, size_t tile_rows, size_t tile_row) {
-    return (b->first_step * tile_rows + tile_row * b->steps) * kernel->rows * 64;
-}
-
 /// Stages rows of x; those that pad to the row quantum are zero.
 static void stage(const tk_dot_kernel *kernel, const plan *p, const uint16_t *x, size_t ldx, size_t rows, char *out) {
     const cut *c = &p->cut;
@@ -61,7 +50,7 @@ static void stage(const tk_dot_kernel *kernel, const plan *p, const uint16_t *x,
             for (size_t leaf = b.leaf0; leaf < b.leaf1 && b.steps; leaf++, to += c->leaf_steps * stride) {
                 const size_t first = leaf * c->segment + b.part;
                 const size_t length = at_most(b.length_max, leaf_length(c, leaf) - b.part);
-                stage_row(x + row * ldx + first, length, kernel->widen, to, stride);
+                stage_row(x + row * ldx + first, length, kernel->staged == 4, to, stride);
             }
         }
     }
@@ -77,6 +66,10 @@ typedef struct {
     float *slots;              // its pending nodes
     size_t slot_stride;        // floats between them
     float *local;              // the second stack; the finished tile lies last
+    const float *row_scales;   // of an int8 product: for each leaf those of the tile's rows
+    const int32_t *row_starts;
+    const float *column_scales; // of leaf 0
+    size_t column_stride;       // from leaf to leaf
     const char *prefetch;
     size_t prefetch_lines;     // for each step
 } place;
@@ -100,6 +93,7 @@ static bool run_block(const tk_dot_kernel *kernel, const plan *p, const block *b
     t.prefetch = at->prefetch;
     t.prefetch_lines = at->prefetch_lines;
     const size_t leaves = b->leaf1 - b->leaf0;
+    const bool is_int8 = kernel->unit == 4;
     for (size_t l = 0; l < leaves; l++) {
         const size_t local_depth = bits_set(l), local_merges = merges_at(l, leaves);
         t.k = at_most(b->length_max, leaf_length(c, b->leaf0 + l) - b->part);
@@ -113,53 +107,60 @@ static bool run_block(const tk_dot_kernel *kernel, const plan *p, const block *b
         } else {
             t.store = at->local + (local_depth - local_merges) * p->tile_floats;
         }
+        if (is_int8) {
+            const size_t leaf = b->leaf0 + l;
+            t.row_starts = at->row_starts + leaf * kernel->rows;
+            t.row_scales = b->ends ? at->row_scales + leaf * kernel->rows : NULL;
+            t.column_scales = at->column_scales + leaf * at->column_stride;
+        }
         kernel->tile(&t, at->rows, at->columns);
         t.x += c->leaf_steps * kernel->rows * 64;
-        t.w += c->leaf_pairs * at->width * 4;
+        t.w += c->leaf_units * at->width * 4;
         t.prefetch += c->leaf_steps * at->prefetch_lines * 64;
     }
     return finished;
 }
 
-/// A product's operands.
+/// A call, its plan and the parts of its scratch.
 typedef struct {
-    const tk_dot_kernel *kernel;
+    const tk_dot_call *call;
     const plan *plan;
-    const char *packed;
-    size_t n;
-    char *out;
-    size_t ldo;
-    tk_dtype dtype;
-    const char *staged;
     float *local, *slots;
+    float *row_scales;
+    int32_t *row_starts;
 } product;
 
 /// The packed weights of a panel in a block.
 static const char *panel_block(const product *d, const block *b, size_t n0) {
-    const size_t width = panel_columns(d->kernel, d->n, n0);
-    return d->packed + (n0 * d->plan->cut.total_pairs + b->first_pair * width) * 4;
+    const size_t width = panel_columns(d->call->kernel, d->call->n, n0);
+    return d->call->packed + (n0 * d->plan->cut.total_units + b->first_unit * width) * 4;
 }
 
 /// One panel of weights in one block, times `rows` staged rows from row m0 of the result.
 static void run_panel(const product *d, const block *b, size_t m0, size_t rows, size_t n0, size_t n1, float *slots,
                       size_t slot_stride, const char *next) {
-    const tk_dot_kernel *kernel = d->kernel;
+    const tk_dot_call *call = d->call;
+    const tk_dot_kernel *kernel = call->kernel;
     const plan *p = d->plan;
     const size_t tile_rows = divide_up(rows, kernel->rows), height = tile_height(kernel, rows);
-    const size_t element = d->dtype == TK_F32 ? 4 : 2;
+    const size_t element = call->dtype == TK_F32 ? 4 : 2;
     place at = {.w = panel_block(d, b, n0), .columns = at_most(kernel->columns, n1 - n0), .local = d->local};
-    at.width = panel_columns(kernel, d->n, n0);
+    at.width = panel_columns(kernel, call->n, n0);
     at.slot_stride = slot_stride;
-    at.prefetch_lines = next ? divide_up(b->pairs * at.width * 4, tile_rows * b->steps * 64) : 0;
+    at.prefetch_lines = next ? divide_up(b->units * at.width * 4, tile_rows * b->steps * 64) : 0;
     at.prefetch = next ? next : at.w;
+    at.column_stride = round_up(call->n, kernel->lane);
+    if (call->column_scales) at.column_scales = call->column_scales + n0;
     for (size_t tile_row = 0; tile_row < tile_rows; tile_row++) {
         const size_t first = tile_row * height;
-        at.x = d->staged + staged_offset(kernel, b, tile_rows, tile_row);
+        at.x = call->scratch + staged_offset(kernel, b, tile_rows, tile_row);
         at.rows = at_most(height, rows - first);
         at.slots = slots + tile_row * p->tile_floats;
+        at.row_scales = d->row_scales + tile_row * p->cut.leaves * kernel->rows;
+        at.row_starts = d->row_starts + tile_row * p->cut.leaves * kernel->rows;
         if (run_block(kernel, p, b, &at)) {
             kernel->emit(d->local + (local_tiles(p) - 1) * p->tile_floats, at.rows, at.columns,
-                         d->out + ((m0 + first) * d->ldo + n0) * element, d->ldo, d->dtype);
+                         call->out + ((m0 + first) * call->ldo + n0) * element, call->ldo, call->dtype);
         }
         at.prefetch += b->steps * at.prefetch_lines * 64;
     }
@@ -167,7 +168,7 @@ static void run_panel(const product *d, const block *b, size_t m0, size_t rows, 
 
 /// All blocks of k for the panels of one block of columns.
 static void run_columns(const product *d, size_t m0, size_t rows, size_t n0, size_t n1, size_t n_end) {
-    const tk_dot_kernel *kernel = d->kernel;
+    const tk_dot_kernel *kernel = d->call->kernel;
     const plan *p = d->plan;
     const size_t tiles = divide_up(rows, kernel->rows) * p->tile_floats;
     const size_t panels = divide_up(n1 - n0, kernel->columns);
@@ -186,28 +187,42 @@ static void run_columns(const product *d, size_t m0, size_t rows, size_t n0, siz
     }
 }
 
-void tk_dot_bf16(tk_isa isa, size_t m0, size_t m1, size_t n0, size_t n1, size_t n, size_t k, size_t segment,
-                 const uint16_t *x, size_t ldx, const void *packed, void *out, size_t ldo, tk_dtype out_dtype,
-                 void *scratch) {
+void tk_dot_product(const tk_dot_call *call, size_t m0, size_t m1, size_t n0, size_t n1, size_t k, size_t segment) {
     if (m0 >= m1 || n0 >= n1) return;
-    const size_t element = out_dtype == TK_F32 ? 4 : 2;
+    const size_t element = call->dtype == TK_F32 ? 4 : 2, ldo = call->ldo;
     if (k == 0) {
-        for (size_t m = m0; m < m1; m++) memset((char *)out + (m * ldo + n0) * element, 0, (n1 - n0) * element);
+        for (size_t m = m0; m < m1; m++) memset(call->out + (m * ldo + n0) * element, 0, (n1 - n0) * element);
         return;
     }
-    const tk_dot_kernel *kernel = tk_dot_kernel_of(isa);
+    const tk_dot_kernel *kernel = call->kernel;
     const plan p = tk_dot_plan(kernel, m1 - m0, k, segment);
-    product d = {.kernel = kernel, .plan = &p, .packed = packed, .n = n, .out = out, .ldo = ldo, .dtype = out_dtype};
-    d.staged = scratch;
-    d.local = (float *)((char *)scratch + staged_bytes(kernel, &p, at_most(m1 - m0, p.block_m)));
+    const size_t most = at_most(m1 - m0, p.block_m), scales = row_scale_bytes(kernel, &p, most);
+    product d = {.call = call, .plan = &p};
+    char *const after = call->scratch + staged_bytes(kernel, &p, most);
+    d.row_scales = (float *)after;
+    d.row_starts = (int32_t *)(after + scales);
+    d.local = (float *)(after + 2 * scales);
     d.slots = d.local + local_tiles(&p) * p.tile_floats;
     if (kernel->begin) kernel->begin();
     for (size_t m = m0; m < m1; m += p.block_m) {
         const size_t rows = at_most(p.block_m, m1 - m);
-        stage(kernel, &p, x + m * ldx, ldx, rows, scratch);
+        const uint16_t *x = call->x + m * call->ldx;
+        if (kernel->unit == 4) {
+            tk_dot_s8_stage(kernel, &p, x, call->ldx, rows, call->scratch, d.row_scales, d.row_starts);
+        } else {
+            stage(kernel, &p, x, call->ldx, rows, call->scratch);
+        }
         for (size_t c = n0; c < n1; c += kernel->block_n) {
             run_columns(&d, m, rows, c, at_most(n1, c + kernel->block_n), n1);
         }
     }
     if (kernel->end) kernel->end();
+}
+
+void tk_dot_bf16(tk_isa isa, size_t m0, size_t m1, size_t n0, size_t n1, size_t n, size_t k, size_t segment,
+                 const uint16_t *x, size_t ldx, const void *packed, void *out, size_t ldo, tk_dtype out_dtype,
+                 void *scratch) {
+    const tk_dot_call call = {.kernel = tk_dot_kernel_of(isa), .n = n, .x = x, .ldx = ldx, .packed = packed,
+                              .out = out, .ldo = ldo, .dtype = out_dtype, .scratch = scratch};
+    tk_dot_product(&call, m0, m1, n0, n1, k, segment);
 }

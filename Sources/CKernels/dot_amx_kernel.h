@@ -1,15 +1,24 @@
 // The AMX micro kernel: 32 rows x 32 columns in four tiles. The including file gives the tile instructions as macros:
 // TARGET (function attribute), TILES (declares the tile registers), TILE_ZERO(t), TILE_LOAD(t, address, stride),
-// TILE_STORE(t, address, stride), TILE_DOT(c, a, b).
+// TILE_STORE(t, address, stride), TILE_DOT(c, a, b); and IS_INT8, whether that multiplies int8 instead of bf16.
 //
-// A step of 32 of k does 32 * 32 * 64 = 65536 flops in four tile products (64 cycles) and loads four tiles of 1 KiB.
+// A step of 32 of k (64 of int8, at the same bytes and cycles) does 32 * 32 * 64 = 65536 flops in four tile products (64 cycles) and loads four tiles of 1 KiB.
 // Both operands from the second-level cache would need 64 bytes a cycle, more than it sustains; so a block of 256 of
-// k of the weights' panel (16 KiB) stays in the first level over all rows, while x streams from the second at 32
+// k (512) of the weights' panel (16 KiB) stays in the first level over all rows, while x streams from the second at 32
 // bytes a cycle, and the tiles of the result (read and written once for each block) at 8. With few rows the limit is
 // memory.
 #include "dot_kernel.h"
 
-enum { ROWS = 32, COLUMNS = 32, STEP = 32, STRIDE = COLUMNS * 4 };
+enum { ROWS = 32, COLUMNS = 32, STEP = IS_INT8 ? 64 : 32, STRIDE = COLUMNS * 4 };
+
+/// The finished integer sums of a leaf as numbers.
+TK_INLINE TARGET void scale(const tk_tile *t, const int32_t *sum, float *to, const size_t rows, const size_t columns) {
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < columns; c++) {
+            to[r * COLUMNS + c] = (float)sum[r * COLUMNS + c] * (t->row_scales[r] * t->column_scales[c]);
+        }
+    }
+}
 
 /// Adds the merges' operands to the sum, the nearest first, and stores it.
 TK_INLINE TARGET void merge(const tk_tile *t, float *sum, const size_t rows, const size_t columns) {
@@ -57,11 +66,15 @@ TK_INLINE TARGET void run(const tk_tile *t, const bool tall, const bool wide) {
     }
     // A merge's operand may lie where the sum goes.
     float sum[ROWS * COLUMNS];
+    int32_t whole[IS_INT8 ? ROWS * COLUMNS : 1];
     char *store = t->merges ? (char *)sum : (char *)t->store;
+    const bool scales = IS_INT8 && t->row_scales;
+    if (scales) store = (char *)whole;
     TILE_STORE(0, store, STRIDE);
     if (wide) TILE_STORE(1, store + 64, STRIDE);
     if (tall) TILE_STORE(2, store + 16 * STRIDE, STRIDE);
     if (tall && wide) TILE_STORE(3, store + 16 * STRIDE + 64, STRIDE);
+    if (scales) scale(t, whole, t->merges ? sum : t->store, tall ? 32 : 16, wide ? 32 : 16);
     if (t->merges) merge(t, sum, tall ? 32 : 16, wide ? 32 : 16);
 }
 
@@ -79,7 +92,7 @@ TARGET static void emit(const float *tile, size_t rows, size_t columns, void *ou
 
 #define TK_AMX_KERNEL(begin_, end_)                                                                        \
     {                                                                                                      \
-        .rows = ROWS, .columns = COLUMNS, .lane = 16, .row_quantum = 16, .pad_steps = true,                \
-        .block_m = 512, .block_n = 256, .block_k = 256, .begin = begin_, .end = end_, .tile = tile,        \
-        .emit = emit                                                                                       \
+        .rows = ROWS, .columns = COLUMNS, .lane = 16, .row_quantum = 16, .staged = IS_INT8 ? 1 : 2,        \
+        .unit = IS_INT8 ? 4 : 2, .pad_steps = true, .block_m = 512, .block_n = 256,                        \
+        .block_k = IS_INT8 ? 512 : 256, .begin = begin_, .end = end_, .tile = tile, .emit = emit           \
     }

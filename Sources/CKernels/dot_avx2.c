@@ -77,7 +77,7 @@ TARGET static void emit(const float *tile, size_t rows, size_t columns, void *ou
 }
 
 const tk_dot_kernel tk_dot_avx2 = {
-    .rows = ROWS, .columns = COLUMNS, .lane = 8, .row_quantum = 1, .widen = true,
+    .rows = ROWS, .columns = COLUMNS, .lane = 8, .row_quantum = 1, .staged = 4, .unit = 2,
     .block_m = 516, .block_n = COLUMNS, .block_k = 8192, .tile = tile, .emit = emit,
 };
 #endif

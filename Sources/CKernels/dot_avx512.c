@@ -27,7 +27,7 @@ TK_INLINE TARGET void pair(__m512 acc[ROWS][2], const char *x, const char *w, in
 }
 
 const tk_dot_kernel tk_dot_avx512 = {
-    .rows = ROWS, .columns = COLUMNS, .lane = 16, .row_quantum = 1, .widen = true,
+    .rows = ROWS, .columns = COLUMNS, .lane = 16, .row_quantum = 1, .staged = 4, .unit = 2,
     .block_m = 516, .block_n = COLUMNS, .block_k = 8192, .tile = tile, .emit = emit,
 };
 #endif

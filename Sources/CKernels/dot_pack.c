@@ -1,10 +1,10 @@
-// Packed weights: panels of the kernel's columns; in a panel leaves; in a leaf pairs of k; in a pair the columns, two
+// Packed weights: panels of the kernel's columns; in a panel leaves; in a leaf units of k; in a unit the columns, two
 // elements each. Limit: one read and one write of memory.
 #include "dot_plan.h"
 
 size_t tk_dot_packed_bytes(tk_isa isa, size_t n, size_t k, size_t segment) {
     const tk_dot_kernel *kernel = tk_dot_kernel_of(isa);
-    return round_up(n, kernel->lane) * tk_dot_cut(kernel, k, segment).total_pairs * 4;
+    return round_up(n, kernel->lane) * tk_dot_cut(kernel, k, segment).total_units * 4;
 }
 
 /// Packs one leaf of a panel: `length` elements of `live` rows of w.
@@ -37,7 +37,7 @@ void tk_dot_pack(tk_isa isa, const uint16_t *w, size_t ldw, size_t n, size_t k, 
     for (size_t n0 = 0; n0 < n; n0 += kernel->columns) {
         const size_t width = panel_columns(kernel, n, n0), live = at_most(kernel->columns, n - n0);
         for (size_t leaf = 0; leaf < c.leaves; leaf++) {
-            const size_t length = leaf_length(&c, leaf), pairs = packed_pairs(kernel, length);
+            const size_t length = leaf_length(&c, leaf), pairs = packed_units(kernel, length);
             pack_leaf(w + n0 * ldw + leaf * c.segment, ldw, live, width, length, pairs, out);
             out += pairs * width * 4;
         }

@@ -15,14 +15,14 @@ const tk_dot_kernel *tk_dot_kernel_of(tk_isa isa) {
 }
 
 cut tk_dot_cut(const tk_dot_kernel *kernel, size_t k, size_t segment) {
-    cut c = {.k = k, .segment = segment && segment < k ? segment : (k ? k : 1), .step = kernel->widen ? 16 : 32};
+    cut c = {.k = k, .segment = segment && segment < k ? segment : (k ? k : 1), .step = step_elements(kernel)};
     c.leaves = divide_up(k, c.segment);
     c.leaf_steps = divide_up(c.segment, c.step);
-    c.leaf_pairs = packed_pairs(kernel, c.segment);
+    c.leaf_units = packed_units(kernel, c.segment);
     if (c.leaves) {
         const size_t last = k - (c.leaves - 1) * c.segment;
         c.total_steps = (c.leaves - 1) * c.leaf_steps + divide_up(last, c.step);
-        c.total_pairs = (c.leaves - 1) * c.leaf_pairs + packed_pairs(kernel, last);
+        c.total_units = (c.leaves - 1) * c.leaf_units + packed_units(kernel, last);
     }
     return c;
 }
@@ -54,27 +54,31 @@ block tk_dot_block(const tk_dot_kernel *kernel, const plan *p, size_t index) {
     b.leaf1 = at_most(c->leaves, b.leaf0 + p->group);
     b.first_step = b.leaf0 * c->leaf_steps + index % p->parts * p->part_steps;
     b.part = index % p->parts * p->part_steps * c->step;
-    b.first_pair = b.leaf0 * c->leaf_pairs + b.part / 2;
+    b.first_unit = b.leaf0 * c->leaf_units + b.part / kernel->unit;
     if (p->parts > 1) {
         const size_t length = leaf_length(c, b.leaf0);
         if (b.part >= length) return b;
         b.length_max = at_most(p->part_steps * c->step, length - b.part);
         b.ends = b.part + b.length_max == length;
         b.steps = divide_up(b.length_max, c->step);
-        b.pairs = packed_pairs(kernel, b.length_max);
+        b.units = packed_units(kernel, b.length_max);
     } else {
         b.steps = (b.leaf1 == c->leaves ? c->total_steps : b.leaf1 * c->leaf_steps) - b.first_step;
-        b.pairs = (b.leaf1 == c->leaves ? c->total_pairs : b.leaf1 * c->leaf_pairs) - b.first_pair;
+        b.units = (b.leaf1 == c->leaves ? c->total_units : b.leaf1 * c->leaf_units) - b.first_unit;
     }
     return b;
 }
 
 size_t tk_dot_column_block(tk_isa isa) { return tk_dot_kernel_of(isa)->columns; }
 
-size_t tk_dot_scratch_bytes(tk_isa isa, size_t m, size_t n, size_t k, size_t segment) {
-    const tk_dot_kernel *kernel = tk_dot_kernel_of(isa);
+size_t tk_dot_scratch_of(const tk_dot_kernel *kernel, size_t m, size_t n, size_t k, size_t segment) {
     const plan p = tk_dot_plan(kernel, m, k, segment);
     const size_t rows = at_most(m, p.block_m), panels = divide_up(at_most(n, kernel->block_n), kernel->columns);
     const size_t tiles = local_tiles(&p) + p.slots * panels * divide_up(rows, kernel->rows);
-    return staged_bytes(kernel, &p, rows) + tiles * p.tile_floats * sizeof(float);
+    return staged_bytes(kernel, &p, rows) + tiles * p.tile_floats * sizeof(float)
+           + 2 * row_scale_bytes(kernel, &p, rows);
+}
+
+size_t tk_dot_scratch_bytes(tk_isa isa, size_t m, size_t n, size_t k, size_t segment) {
+    return tk_dot_scratch_of(tk_dot_kernel_of(isa), m, n, k, segment);
 }

@@ -19,19 +19,22 @@ static inline size_t bit_length(size_t x) {
 
 static inline size_t bits_set(size_t x) { return (size_t)__builtin_popcountll(x); }
 
-/// How k is cut: into leaves, and those into staged steps and packed pairs.
+/// How k is cut: into leaves, and those into staged steps and packed units.
 typedef struct {
     size_t k, segment, leaves;
     size_t step;        // elements of k in a step
     size_t leaf_steps;  // of a full leaf
     size_t total_steps;
-    size_t leaf_pairs;  // packed, of a full leaf
-    size_t total_pairs;
+    size_t leaf_units;  // packed, of a full leaf
+    size_t total_units;
 } cut;
 
-/// Pairs that so many elements of a leaf take as packed.
-static inline size_t packed_pairs(const tk_dot_kernel *kernel, size_t elements) {
-    return kernel->pad_steps ? round_up(elements, 32) / 2 : divide_up(elements, 2);
+/// Elements of k in a step.
+static inline size_t step_elements(const tk_dot_kernel *kernel) { return 64 / kernel->staged; }
+
+/// Units that so many elements of a leaf take as packed.
+static inline size_t packed_units(const tk_dot_kernel *kernel, size_t elements) {
+    return divide_up(kernel->pad_steps ? round_up(elements, step_elements(kernel)) : elements, kernel->unit);
 }
 
 /// Cuts k into leaves.
@@ -66,7 +69,7 @@ typedef struct {
     size_t part;       // first element inside leaf0
     size_t length_max; // elements of each leaf from there; leaves may be shorter
     size_t first_step, steps;
-    size_t first_pair, pairs;
+    size_t first_unit, units;
     bool ends; // completes its leaves
 } block;
 
@@ -79,3 +82,43 @@ static inline size_t local_tiles(const plan *p) { return bit_length(p->cut.leave
 static inline size_t staged_bytes(const tk_dot_kernel *kernel, const plan *p, size_t rows) {
     return round_up(rows, kernel->rows) * p->cut.total_steps * 64;
 }
+
+/// Rows of each tile but the last: as even as the row quantum lets them be, so that no tile has few accumulators.
+static inline size_t tile_height(const tk_dot_kernel *kernel, size_t rows) {
+    const size_t even = round_up(divide_up(rows, divide_up(rows, kernel->rows)), kernel->row_quantum);
+    return at_most(even, kernel->rows);
+}
+
+/// Where a row of tiles starts in a staged block.
+static inline size_t staged_offset(const tk_dot_kernel *kernel, const block *b, size_t tile_rows, size_t tile_row) {
+    return (b->first_step * tile_rows + tile_row * b->steps) * kernel->rows * 64;
+}
+
+/// Bytes of scratch of a call on at most m rows and n columns, and of it those of an int8 product's row scales.
+size_t tk_dot_scratch_of(const tk_dot_kernel *kernel, size_t m, size_t n, size_t k, size_t segment);
+static inline size_t row_scale_bytes(const tk_dot_kernel *kernel, const plan *p, size_t rows) {
+    return kernel->unit == 4 ? round_up(round_up(rows, kernel->rows) * p->cut.leaves * sizeof(float), 64) : 0;
+}
+
+/// A product's operands and its scratch.
+typedef struct {
+    const tk_dot_kernel *kernel;
+    size_t n; // of the packed matrix
+    const uint16_t *x;
+    size_t ldx;
+    const char *packed;
+    const float *column_scales; // of an int8 product: one a packed column, leaf by leaf
+    char *out;
+    size_t ldo;
+    tk_dtype dtype;
+    char *scratch;
+} tk_dot_call;
+
+/// Computes rows [m0, m1) and columns [n0, n1) of a product.
+void tk_dot_product(const tk_dot_call *call, size_t m0, size_t m1, size_t n0, size_t n1, size_t k, size_t segment);
+
+/// Stages rows of x for an int8 product; those that pad to the row quantum are zero.
+///
+/// Scales and starts: for each row of tiles, leaf by leaf, the rows of the tile.
+void tk_dot_s8_stage(const tk_dot_kernel *kernel, const plan *p, const uint16_t *x, size_t ldx, size_t rows, char *out,
+                     float *scales, int32_t *starts);

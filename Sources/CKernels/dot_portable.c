@@ -44,6 +44,6 @@ static void emit(const float *tile, size_t rows, size_t columns, void *out, size
 }
 
 const tk_dot_kernel tk_dot_portable = {
-    .rows = ROWS, .columns = COLUMNS, .lane = COLUMNS, .row_quantum = ROWS, .widen = true,
+    .rows = ROWS, .columns = COLUMNS, .lane = COLUMNS, .row_quantum = ROWS, .staged = 4, .unit = 2,
     .block_m = 512, .block_n = COLUMNS, .block_k = 8192, .tile = tile, .emit = emit,
 };

@@ -48,9 +48,26 @@ static tk_isa detect(void) {
     if (!amx || (states & STATE_AMX) != STATE_AMX || !amx_permitted()) return TK_AVX512_BF16;
     return TK_AMX;
 }
+
+static unsigned detect_int8(void) {
+    uint32_t a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+    return (c >> 11 & 1 ? TK_INT8_VNNI : 0) | (d >> 25 & 1 ? TK_INT8_AMX : 0);
+}
 #else
 static tk_isa detect(void) { return TK_PORTABLE; }
+static unsigned detect_int8(void) { return 0; }
 #endif
+
+unsigned tk_int8_features(void) {
+    static _Atomic int cached = -1;
+    int features = atomic_load_explicit(&cached, memory_order_relaxed);
+    if (features < 0) {
+        features = (int)detect_int8();
+        atomic_store_explicit(&cached, features, memory_order_relaxed);
+    }
+    return (unsigned)features;
+}
 
 tk_isa tk_best_isa(void) {
     static _Atomic int cached = -1;

@@ -20,8 +20,11 @@ public enum Opcode: String, Sendable, Hashable, CaseIterable {
 
     // MARK: Contractions and lookups
 
-    /// `(x[…, K…], w[N…, K…]) {contract: number of trailing K dimensions} -> […, N…]`: sum of products over K.
-    /// Segments along the first K dimension; K is contiguous in both operands.
+    /// `(x[…, K…], w[N…, K…]) {contract: number of trailing K dimensions, precision: int8 optional} -> […, N…]`: sum of
+    /// products over K. Segments along the first K dimension; K is contiguous in both operands. With `precision` int8,
+    /// of bf16 operands: every row of either operand is quantised segment by segment, symmetrically to -127 ... 127 by
+    /// its greatest magnitude there; a segment's products are summed exactly, times both scales in f32. A parameter
+    /// is quantised when it is loaded and kept as int8 (``StoredWeight``).
     case dot
     /// `(a, b) {lhsBatch, rhsBatch, lhsContract, rhsContract: lists of dimensions, which pair up} -> [batch…, a's other
     /// dimensions…, b's other dimensions…]`: sum of products over the contracted dimensions. Segments along the first

@@ -45,7 +45,9 @@ public struct OpcodeSignature: Sendable, Hashable {
         case .parameter, .input: return .init(0...0, ["name": .name])
         case .constant: return .init(0...0, ["value": .real])
         case .iota: return .init(0...0, ["dim": dimension])
-        case .dot: return .init(2...2, ["contract": .int(1...16, isOptional: false)])
+        case .dot:
+            return .init(
+                2...2, ["contract": .int(1...16, isOptional: false), "precision": .word(["int8"], isOptional: true)])
         case .gather, .takeRow, .add, .multiply, .modulate, .nearestCode, .guide, .sumExp: return .init(2...2)
         case .depthwiseConv: return .init(2...2)
         case .activation:

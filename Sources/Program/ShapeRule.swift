@@ -58,6 +58,13 @@ public enum ShapeRule {
                 x.sizes.suffix(count) == w.sizes.suffix(count)
                     && x.dims[x.rank - count].granuleCount == w.dims[w.rank - count].granuleCount,
                 "contracted dimensions agree in size and granule count")
+            if attributes.values["precision"] != nil {
+                try need(x.dtype == .bf16 && w.dtype == .bf16, "int8 products take bf16 operands")
+                let inner = w.sizes.suffix(count - 1).reduce(1, *)
+                try need(
+                    w.dims[w.rank - count].granule * inner <= StoredWeight.segmentMax,
+                    "a segment of an int8 product has at most \(StoredWeight.segmentMax) elements")
+            }
             return (Array(x.dims.dropLast(count)) + w.dims.dropLast(count), nil)
         case .gather:
             try need(operands[1].dtype == .i32, "ids are i32")

@@ -58,4 +58,14 @@ enum WeightLayout: Hashable {
     case packedBF16(DotGeometry, channelsLast: Bool)
     /// f32 operand of a matrix product.
     case packedF32(DotGeometry, channelsLast: Bool)
+    /// bf16 operand of an int8 matrix product, quantised and packed node by node.
+    case packedInt8(DotGeometry)
+}
+
+/// What a matrix product multiplies.
+enum ProductForm: Hashable {
+    case f32
+    case bf16
+    /// Made from bf16, segment by segment.
+    case int8
 }

@@ -94,7 +94,8 @@ public final class WeightStore {
     private func byteCount(of key: Key) -> Int {
         switch key.layout {
         case .plain: key.box.elementCount * key.dtype.byteCount
-        case .packedBF16(let geometry, _): WeightPacking.byteCount(geometry, isa)
+        case .packedBF16(let geometry, _): WeightPacking.byteCount(geometry, .bf16, isa)
+        case .packedInt8(let geometry): WeightPacking.byteCount(geometry, .int8, isa)
         case .packedF32(let geometry, _):
             tk_dot_f32_packed_bytes(geometry.columns, geometry.depth)
         }
@@ -108,12 +109,9 @@ public final class WeightStore {
         case .plain:
             try WeightReader(slice: slice, channelsLast: false).read(source, into: destination)
         case .packedBF16(let geometry, let channelsLast):
-            let reader = try WeightReader(slice: slice, channelsLast: channelsLast)
-            try withTemporary(reader.byteCount) { plain throws(WeightError) in
-                try reader.read(source, into: plain)
-                WeightPacking.pack(
-                    geometry, isa, plain.assumingMemoryBound(to: UInt16.self), into: destination)
-            }
+            try pack(geometry, .bf16, slice, source, channelsLast: channelsLast, into: destination)
+        case .packedInt8(let geometry):
+            try pack(geometry, .int8, slice, source, channelsLast: false, into: destination)
         case .packedF32(let geometry, let channelsLast):
             let reader = try WeightReader(slice: slice, channelsLast: channelsLast)
             let dtype = slice.dtype == .bf16 ? TK_BF16 : TK_F32
@@ -124,6 +122,17 @@ public final class WeightStore {
         }
     }
 
+    private func pack(
+        _ geometry: DotGeometry, _ form: ProductForm, _ slice: ParameterSlice, _ source: ParameterSource,
+        channelsLast: Bool, into destination: UnsafeMutableRawPointer
+    ) throws(WeightError) {
+        let reader = try WeightReader(slice: slice, channelsLast: channelsLast)
+        try withTemporary(reader.byteCount) { plain throws(WeightError) in
+            try reader.read(source, into: plain)
+            WeightPacking.pack(geometry, form, isa, plain.assumingMemoryBound(to: UInt16.self), into: destination)
+        }
+    }
+
     /// Pages that go back to the system at the end: the unpacked form never stays.
     private func withTemporary(
         _ byteCount: Int, _ body: (UnsafeMutableRawPointer) throws(WeightError) -> Void
@@ -131,37 +140,5 @@ public final class WeightStore {
         guard let memory = AlignedMemory(byteCount: byteCount) else { throw .outOfMemory(byteCount: byteCount) }
         try body(memory.base)
         withExtendedLifetime(memory) {}
-    }
-}
-
-/// bf16 weights packed tree node by tree node.
-enum WeightPacking {
-    static func byteCount(_ geometry: DotGeometry, _ isa: tk_isa) -> Int {
-        geometry.ranges.reduce(0) { $0 + nodeByteCount(geometry, $1, isa) }
-    }
-
-    static func nodeByteCount(_ geometry: DotGeometry, _ range: Range<Int>, _ isa: tk_isa) -> Int {
-        aligned(tk_dot_packed_bytes(isa, geometry.columns, range.count, geometry.segment))
-    }
-
-    /// Byte offset of each node's packed form.
-    static func offsets(_ geometry: DotGeometry, _ isa: tk_isa) -> [Int] {
-        var offset = 0
-        return geometry.ranges.map { range in
-            defer { offset += nodeByteCount(geometry, range, isa) }
-            return offset
-        }
-    }
-
-    static func pack(
-        _ geometry: DotGeometry, _ isa: tk_isa, _ plain: UnsafePointer<UInt16>,
-        into destination: UnsafeMutableRawPointer
-    ) {
-        guard geometry.columns > 0 else { return }
-        for (range, offset) in zip(geometry.ranges, offsets(geometry, isa)) where !range.isEmpty {
-            tk_dot_pack(
-                isa, plain + range.lowerBound, geometry.depth, geometry.columns, range.count, geometry.segment,
-                destination + offset)
-        }
     }
 }

@@ -40,9 +40,15 @@ enum WeightUse {
             ? DotGeometry(
                 weights: weights, result: buffers[compute.result], contract: compute.attributes.int("contract"))
             : convolution(weights)
+        if isInt8(compute.opcode, compute.attributes) { return .packedInt8(geometry) }
         let channelsLast = compute.opcode == .conv
         return isHalf
             ? .packedBF16(geometry, channelsLast: channelsLast) : .packedF32(geometry, channelsLast: channelsLast)
+    }
+
+    /// True for products that ask for int8.
+    static func isInt8(_ opcode: Opcode, _ attributes: Attributes) -> Bool {
+        opcode == .dot && attributes.values["precision"] != nil
     }
 
     /// bf16 products need both operands in bf16; any other pair is computed in f32.

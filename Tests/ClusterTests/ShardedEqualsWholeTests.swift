@@ -11,12 +11,25 @@ struct ShardedEqualsWholeTests {
         var random = SeededGenerator(seed: UInt64(seed) &* 7919 &+ 3)
         let activation: DType = random.chance(60) ? .bf16 : .f32
         let program = RandomProgram(seed: UInt64(seed), activation: activation)
-        let whole = try Self.run(program, mesh: .single, rules: LogicalAxisRules([:]))
+        try check(program.program, inputs: program.inputs, seed: seed, &random)
+    }
+
+    @Test("Random graphs with int8 products", arguments: 1000..<1150)
+    func int8(seed: Int) throws {
+        var random = SeededGenerator(seed: UInt64(seed) &* 7919 &+ 3)
+        let program = RandomProgram(seed: UInt64(seed), activation: .bf16)
+        try check(program.programWithInt8Products, inputs: program.inputs, seed: seed, &random)
+    }
+
+    private func check(
+        _ program: Program, inputs: [String: HostTensor], seed: Int, _ random: inout SeededGenerator
+    ) throws {
+        let whole = try Self.run(program, inputs, mesh: .single, rules: LogicalAxisRules([:]))
         var checked = 0
         for _ in 0..<6 where checked < 2 {
             let (mesh, rules) = Self.layout(&random)
             do {
-                let sharded = try Self.run(program, mesh: mesh, rules: rules)
+                let sharded = try Self.run(program, inputs, mesh: mesh, rules: rules)
                 checked += 1
                 for (name, expected) in whole {
                     #expect(
@@ -43,12 +56,12 @@ struct ShardedEqualsWholeTests {
     }
 
     private static func run(
-        _ random: RandomProgram, mesh: Mesh, rules: LogicalAxisRules
+        _ program: Program, _ inputs: [String: HostTensor], mesh: Mesh, rules: LogicalAxisRules
     ) throws -> [String: HostTensor] {
-        let sources = random.program.parameters.mapValues { _ in ParameterSource.generated(seed: 11) }
+        let sources = program.parameters.mapValues { _ in ParameterSource.generated(seed: 11) }
         let cluster = SimulatedCluster(mesh: mesh, rules: rules, sources: sources)
-        let key = try cluster.installNow(random.program)
-        let result = try cluster.runNow(key, request: 1, inputs: random.inputs)
+        let key = try cluster.installNow(program)
+        let result = try cluster.runNow(key, request: 1, inputs: inputs)
         let traffic = cluster.traffic
         #expect(traffic.sent == traffic.planned, "bytes sent differ from the plan's")
         return result

@@ -1,4 +1,5 @@
 import Foundation
+import Server
 import Synchronization
 import Tensor
 import Testing
@@ -51,6 +52,18 @@ import Testing
         #expect(Set(one).count == layout.count, "pictures of one prompt repeat")
         let size = one[0].dims
         print("same picture: \(model.rawValue), \(size[1]) x \(size[0]), \(layout.count): \(layout.name) = one worker")
+    }
+
+    /// In int8 too, and the picture says that it was made so.
+    @Test(arguments: Atelier.Model.allCases)
+    func int8PicturesAreTheSameAndSaySo(model: Atelier.Model) throws {
+        let arguments = ["--set", "model.dtype=int8"]
+        let one = try Atelier().pictures(model, arguments: arguments)[0]
+        let record = try #require(try ReproducibilityRecord.read(from: try PNGFile.decode(Array(one))))
+        #expect(record.dtype == "int8")
+        let three = try Atelier().pictures(model, mesh: "mesh: {model: 3}", workers: 3, arguments: arguments)[0]
+        #expect(try pixels(three) == pixels(one))
+        #expect(try pixels(one) != Self.reference(model, count: 1)[0])
     }
 
     /// A picture depends on its index, not on those beside it.

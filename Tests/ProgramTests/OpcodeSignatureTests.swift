@@ -37,6 +37,12 @@ struct OpcodeSignatureTests {
             try ShapeRule.infer(.dot, [matrix, TensorType(.f32, [Dim(2), Dim(5)])], ["contract": .int(1)])
         }
         #expect(throws: ProgramError.self) { try ShapeRule.infer(.dot, [matrix, matrix], [:]) }
+        let int8: Attributes = ["contract": .int(1), "precision": .text("int8")]
+        #expect(throws: ProgramError.self) { try ShapeRule.infer(.dot, [matrix, matrix], int8) }
+        for (size, isFitting) in [(StoredWeight.segmentMax, true), (StoredWeight.segmentMax + 1, false)] {
+            let long = TensorType(.bf16, [Dim(3), Dim(size)])
+            #expect(((try? ShapeRule.infer(.dot, [long, long], int8)) != nil) == isFitting)
+        }
         for opcode in Opcode.allCases {
             let count = OpcodeSignature.of(opcode).operands.lowerBound
             // Scalars fit no operation that looks at dimensions; whatever comes out, nothing may trap.

@@ -46,6 +46,8 @@ struct DotProblem {
     var segment: Int
     var x: [UInt16]
     var w: [UInt16]
+    /// Multiplied as int8.
+    var isInt8 = false
 
     init(m: Int, n: Int, k: Int, segment: Int) {
         (self.m, self.n, self.k, self.segment) = (m, n, k, segment)
@@ -59,11 +61,12 @@ struct DotProblem {
     /// The packed weights of leaves [leaves) only.
     func packed(_ isa: tk_isa, leaves: Range<Int>) -> [UInt8] {
         let length = self.length(of: leaves)
-        let bytes = tk_dot_packed_bytes(isa, n, length, segment)
+        let bytes = (isInt8 ? tk_dot_s8_packed_bytes : tk_dot_packed_bytes)(isa, n, length, segment)
+        let pack = isInt8 ? tk_dot_s8_pack : tk_dot_pack
         return [UInt8](unsafeUninitializedCapacity: bytes + 64) { buffer, count in
             buffer.initialize(repeating: 0xFF)
             w.withUnsafeBufferPointer {
-                tk_dot_pack(
+                pack(
                     isa, $0.baseAddress! + leaves.lowerBound * segment, k, n, length, segment, buffer.baseAddress!)
             }
             #expect(buffer[bytes...].allSatisfy { $0 == 0xFF })
@@ -80,10 +83,12 @@ struct DotProblem {
         _ isa: tk_isa, rows: Range<Int>, columns: Range<Int>, leaves: Range<Int>, packed: [UInt8], out: inout [Float]
     ) {
         let length = length(of: leaves)
-        withScratch(tk_dot_scratch_bytes(isa, rows.count, columns.count, length, segment)) { scratch in
+        let scratchBytes = isInt8 ? tk_dot_s8_scratch_bytes : tk_dot_scratch_bytes
+        let product = isInt8 ? tk_dot_s8 : tk_dot_bf16
+        withScratch(scratchBytes(isa, rows.count, columns.count, length, segment)) { scratch in
             x.withUnsafeBufferPointer { x in
                 out.withUnsafeMutableBufferPointer { out in
-                    tk_dot_bf16(
+                    product(
                         isa, rows.lowerBound, rows.upperBound, columns.lowerBound, columns.upperBound, n, length,
                         segment,
                         x.baseAddress! + leaves.lowerBound * segment, k, packed, out.baseAddress!, n, TK_F32, scratch)

@@ -1,6 +1,7 @@
 #pragma once
 #include "attention.h"
 #include "dot.h"
+#include "dot_int8.h"
 #include "dotf32.h"
 #include "elementwise.h"
 #include "im2col.h"

@@ -16,6 +16,15 @@ typedef enum {
 /// with the name of a lower level lowers it; other values change nothing.
 tk_isa tk_best_isa(void);
 
+/// Instructions on int8 beside a level, as flags.
+enum {
+    TK_INT8_VNNI = 1, // AVX-512 VNNI
+    TK_INT8_AMX = 2,  // AMX-INT8
+};
+
+/// The int8 instructions of this processor, cached. They are usable at the levels whose registers they use.
+unsigned tk_int8_features(void);
+
 /// portable, avx2, avx512, avx512-bf16, amx or amx-emulated.
 const char *tk_isa_name(tk_isa isa);
 

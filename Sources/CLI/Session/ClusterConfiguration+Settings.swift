@@ -1,6 +1,7 @@
 import Coordinator
 import Foundation
 import Logging
+import Models
 import Protocol
 
 extension ClusterConfiguration {
@@ -14,7 +15,7 @@ extension ClusterConfiguration {
                     name: $0.name, threads: $0.threads ?? max(1, cores / workers.count),
                     memoryLimit: $0.memoryByteCount)
             },
-            bind: bind, dtype: model.dtype, modelHash: modelHash, joinDeadline: dataPlane.joinDeadline,
+            bind: bind, dtype: model.dtype.activation, modelHash: modelHash, joinDeadline: dataPlane.joinDeadline,
             peerDeadline: dataPlane.collectiveDeadline, callDeadline: dataPlane.callDeadline,
             installDeadline: dataPlane.loadDeadline)
     }

@@ -1,3 +1,4 @@
+import Models
 import Program
 import Sharding
 import Tensor
@@ -53,7 +54,8 @@ struct ConfigurationDecoder {
     private func model(_ top: ConfigurationSection) -> ModelSettings? {
         let section = reader.section(
             top.values["model"], keyPath: "model", keys: ["path", "preset", "dtype", "weights", "seed"])
-        let dtype = reader.choice(section, "dtype", of: ["bf16", "f32"])
+        let dtype = reader.choice(section, "dtype", of: ModelPrecision.allCases.map(\.rawValue))
+            .flatMap(ModelPrecision.init)
         let weights = reader.choice(section, "weights", of: ModelSettings.Weights.allCases.map(\.rawValue))
             .flatMap(ModelSettings.Weights.init)
         let seed = reader.setting(section, "seed")
@@ -65,7 +67,7 @@ struct ConfigurationDecoder {
         }
         guard let source = modelSource(section, top: top) else { return nil }
         var settings = ModelSettings(source: source, weights: weights ?? .file, seed: seedValue ?? 0)
-        if dtype == "f32" { settings.dtype = .f32 }
+        if let dtype { settings.dtype = dtype }
         switch source {
         case .path where weights == .generated:
             reader.note(

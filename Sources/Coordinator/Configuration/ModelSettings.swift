@@ -1,5 +1,4 @@
-import Models
-public import Tensor
+public import Models
 
 /// Which model a cluster serves.
 public struct ModelSettings: Sendable, Hashable {
@@ -24,15 +23,15 @@ public struct ModelSettings: Sendable, Hashable {
 
     /// Folder or preset.
     public var source: Source
-    /// Element type of weights and activations: bf16 (with f32 accumulation) or f32 (the reference mode).
-    public var dtype: DType
+    /// What the model computes in: bf16 (with f32 sums), int8 products, or f32 (the reference mode).
+    public var dtype: ModelPrecision
     /// Files or generated.
     public var weights: Weights
     /// Seed of generated weights.
     public var seed: UInt64
 
     /// Makes settings.
-    public init(source: Source, dtype: DType = .bf16, weights: Weights, seed: UInt64 = 0) {
+    public init(source: Source, dtype: ModelPrecision = .bf16, weights: Weights, seed: UInt64 = 0) {
         self.source = source
         self.dtype = dtype
         self.weights = weights

@@ -8,8 +8,8 @@ public enum ModelLoader {
     /// Throws `CheckpointError` or `ModelError` with everything that is wrong.
     public static func open(_ settings: ModelSettings) throws -> AmusedModel {
         switch settings.source {
-        case .path(let folder): try AmusedModel(folder: folder, activation: settings.dtype)
-        case .preset(let name): try AmusedModel(preset: name, seed: settings.seed, activation: settings.dtype)
+        case .path(let folder): try AmusedModel(folder: folder, precision: settings.dtype)
+        case .preset(let name): try AmusedModel(preset: name, seed: settings.seed, precision: settings.dtype)
         }
     }
 }

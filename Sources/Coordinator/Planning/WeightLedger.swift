@@ -3,7 +3,7 @@ import Tensor
 
 /// Which slices of the weights lie on which device, by the plan.
 public struct WeightLedger: Sendable {
-    private var held: [Set<ParameterSlice>]
+    private var held: [Set<StoredWeight>]
 
     /// A ledger of devices that hold nothing.
     public init(deviceCount: Int) { held = Array(repeating: [], count: deviceCount) }
@@ -13,8 +13,8 @@ public struct WeightLedger: Sendable {
     /// - Returns: bytes of those that were not there yet, by rank.
     public mutating func add(_ locals: [LocalProgram]) -> [Int] {
         locals.enumerated().map { rank, local in
-            local.parameters.reduce(0) { sum, slice in
-                held[rank].insert(slice).inserted ? sum + slice.box.elementCount * slice.dtype.byteCount : sum
+            local.storedWeights.reduce(0) { sum, weight in
+                held[rank].insert(weight).inserted ? sum + weight.byteCount : sum
             }
         }
     }

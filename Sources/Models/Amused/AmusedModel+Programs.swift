@@ -8,6 +8,13 @@ extension AmusedModel {
 
     private var rowGranule: Int { configuration.transformer.isDownsampled ? 2 : 1 }
 
+    /// The program of the text encoder, the transformer or both.
+    ///
+    /// The picture tokenizer keeps bf16 in int8 too: nearly all of it is convolutions, and it runs once.
+    private func finished(_ graph: ProgramBuilder) -> Program {
+        precision == .int8 ? graph.program.withInt8Products() : graph.program
+    }
+
     private func check(batch: Int, rows: Int, columns: Int) {
         precondition(batch >= 1 && rows >= 1 && columns >= 1, "a program has pictures and tokens")
     }
@@ -17,13 +24,13 @@ extension AmusedModel {
     /// Inputs `ids` i32 `[G, B, S]`, `eosIndex` i32 `[G, B]`, `microConditions` f32 `[G, B, 5]`. Leaves residents: per
     /// attention to the text `….key` and `….value` `[G, B, S, H, D]`, per adaptive norm `….modulation` `[G, B, 2, C]`.
     public func textProgram(batch: Int, guided: Bool) -> Program {
-        var graph = ProgramBuilder(name: "text", activation: activation)
+        var graph = ProgramBuilder(name: "text", activation: precision.activation)
         let (text, _) = textInputs(&graph, batch: batch, guidanceRows: guided ? 2 : 1)
         let micro = microInput(&graph, batch: batch, guidanceRows: guided ? 2 : 1)
         let result = UViTConditioner(configuration.transformer).condition(
             &graph, states: text.hiddenStates[text.hiddenStates.count - 2], pooled: text.embedding, micro: micro)
         result.conditions.leave(&graph, configuration.transformer, length: configuration.text.length)
-        return graph.program
+        return finished(graph)
     }
 
     /// `step`: one step of parallel decoding.
@@ -36,7 +43,7 @@ extension AmusedModel {
         batch: Int, guided: Bool, rows: Int, columns: Int, noise: SamplingNoise, exposesLogits: Bool = false
     ) -> Program {
         check(batch: batch, rows: rows, columns: columns)
-        var graph = ProgramBuilder(name: "step", activation: activation)
+        var graph = ProgramBuilder(name: "step", activation: precision.activation)
         let grid = gridInput(&graph, batch: batch, guidanceRows: guided ? 2 : 1, rows: rows, columns: columns)
         let conditions = TextConditions.residents(
             &graph, configuration.transformer, batch: batch, guidanceRows: guided ? 2 : 1,
@@ -51,14 +58,14 @@ extension AmusedModel {
             noise: noise)
         graph.scope("sampling") { sampler.sample(&$0, logits: guided) }
         if exposesLogits { graph.output("logits", guided) }
-        return graph.program
+        return finished(graph)
     }
 
     /// `decode`: input `tokens` i32 `[B, Y, X]`; output `pixels` u8 `[B, H, W, 3]`, and where asked `image` f32, not
     /// clipped to [0, 1].
     public func decodeProgram(batch: Int, rows: Int, columns: Int, exposesImage: Bool = false) -> Program {
         check(batch: batch, rows: rows, columns: columns)
-        var graph = ProgramBuilder(name: "decode", activation: activation)
+        var graph = ProgramBuilder(name: "decode", activation: precision.activation)
         let tokens = graph.input(
             "tokens", .i32, [batch, rows, columns], axes: [GraphAxis.batch, GraphAxis.rows, nil])
         let image = graph.scope("vqvae.decoder") { VQModel(configuration.vq).image(&$0, tokens: tokens) }
@@ -71,7 +78,7 @@ extension AmusedModel {
     /// f32 `[B, Y, X, C]`.
     public func encodeProgram(batch: Int, rows: Int, columns: Int, exposesLatents: Bool = false) -> Program {
         check(batch: batch, rows: rows, columns: columns)
-        var graph = ProgramBuilder(name: "encode", activation: activation)
+        var graph = ProgramBuilder(name: "encode", activation: precision.activation)
         let pixels = tokenPixels
         let image = graph.input(
             "image", .f32, [batch, rows * pixels, columns * pixels, 3],
@@ -88,12 +95,12 @@ extension AmusedModel {
     /// `textEncoder`: inputs `ids` i32 `[1, B, S]`, `eosIndex` i32 `[1, B]`; outputs `hidden_states.0` (embeddings) to
     /// `hidden_states.N`, `last_hidden_state` (after the final norm) `[1, B, S, D]` and `text_embeds` `[1, B, P]`.
     public func textEncoderProgram(batch: Int) -> Program {
-        var graph = ProgramBuilder(name: "textEncoder", activation: activation)
+        var graph = ProgramBuilder(name: "textEncoder", activation: precision.activation)
         let (text, _) = textInputs(&graph, batch: batch, guidanceRows: 1)
         for (index, state) in text.hiddenStates.enumerated() { graph.output("hidden_states.\(index)", state) }
         graph.output("last_hidden_state", text.last)
         graph.output("text_embeds", text.embedding)
-        return graph.program
+        return finished(graph)
     }
 
     /// `transformer`: inputs `encoder_hidden_states` f32 `[1, B, S, E]`, `pooled_text_emb` f32 `[1, B, P]`,
@@ -102,7 +109,7 @@ extension AmusedModel {
     public func transformerProgram(batch: Int, rows: Int, columns: Int) -> Program {
         check(batch: batch, rows: rows, columns: columns)
         let c = configuration.transformer
-        var graph = ProgramBuilder(name: "transformer", activation: activation)
+        var graph = ProgramBuilder(name: "transformer", activation: precision.activation)
         let axes: [String?] = [GraphAxis.guidance, GraphAxis.batch, nil, nil]
         let states = graph.input(
             "encoder_hidden_states", .f32, [1, batch, configuration.text.length, c.textSize], axes: axes)
@@ -115,7 +122,7 @@ extension AmusedModel {
         graph.output("micro_embedding", result.microEmbedding)
         graph.output("cond_embed", result.condition)
         graph.output("encoder_proj_norm", result.text)
-        return graph.program
+        return finished(graph)
     }
 
     // MARK: Inputs

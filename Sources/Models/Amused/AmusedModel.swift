@@ -1,5 +1,4 @@
 public import Program
-public import Tensor
 
 /// An aMUSEd text-to-image model ("aMUSEd: An Open MUSE Reproduction"): configuration, weights and graphs.
 public struct AmusedModel: Sendable {
@@ -20,8 +19,8 @@ public struct AmusedModel: Sendable {
     public let configuration: AmusedConfiguration
     /// Weights.
     public let weights: Weights
-    /// Element type of weights and activations in the programs: f32 (reference mode) or bf16.
-    public let activation: DType
+    /// What the programs compute in.
+    public let precision: ModelPrecision
     /// SHA-256 fingerprint, as 64 hexadecimal digits (see ``Checkpoint/identity(textFiles:)``).
     public let identity: String
 
@@ -30,14 +29,14 @@ public struct AmusedModel: Sendable {
     /// Every weight that the graphs need is looked for. `replacing`: weight files to take instead of a part's own.
     /// Throws ``CheckpointError`` with everything that is wrong.
     public init(
-        folder: String, activation: DType = .bf16, variant: WeightVariant = .full, replacing: [String: String] = [:]
+        folder: String, precision: ModelPrecision = .bf16, variant: WeightVariant = .full, replacing: [String: String] = [:]
     ) throws(CheckpointError) {
         configuration = try AmusedConfiguration.read(folder: folder)
         let checkpoint = try Checkpoint(
             folder: folder, parts: AmusedConfiguration.parts, variant: variant, replacing: replacing)
         name = folder
         weights = .checkpoint(checkpoint)
-        self.activation = activation
+        self.precision = precision
         identity = try checkpoint.identity(textFiles: AmusedConfiguration.textFiles)
         _ = try checkpoint.sources(of: parameters.values)
     }
@@ -45,11 +44,11 @@ public struct AmusedModel: Sendable {
     /// Makes a model of a built-in shape with generated weights.
     ///
     /// Throws ``ModelError/unknownPreset(name:known:)``.
-    public init(preset: String, seed: UInt64, activation: DType = .bf16) throws(ModelError) {
+    public init(preset: String, seed: UInt64, precision: ModelPrecision = .bf16) throws(ModelError) {
         configuration = try AmusedConfiguration.preset(preset)
         name = preset
         weights = .generated(seed: seed)
-        self.activation = activation
+        self.precision = precision
         var hash = SHA256()
         hash.update(Array("generated \(preset) \(seed)\n".utf8))
         identity = hash.hexadecimal()

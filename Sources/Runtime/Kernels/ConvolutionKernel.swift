@@ -26,7 +26,8 @@ enum ConvolutionKernel {
         context.check(result.shape[rank - 1] == channels && bias.count == channels, "weights and bias fit the result")
         context.check(weights.isWhole(1), "the weights' input channels are whole")
         let rowsPerBlock = max(1, pixelsPerBlock / max(1, columns))
-        let product = MatrixProduct(geometry: geometry, isHalf: isHalf, rows: rowsPerBlock * columns, context)
+        let product = MatrixProduct(
+            geometry: geometry, form: isHalf ? .bf16 : .f32, rows: rowsPerBlock * columns, context)
         // Scratch: widened picture | patches | products | packed weights where they are no parameter.
         let widened = isHalf || x.dtype == .f32 ? 0 : aligned(x.count * 4)
         let patches = aligned(rowsPerBlock * columns * geometry.depth * size)

@@ -15,7 +15,10 @@ enum DotKernel {
             "both operands hold the same part of the contracted dimensions")
         context.check(rows * geometry.columns == result.count, "the result has a row for each row of the operands")
         let isHalf = WeightUse.isHalf(x.buffer, weights.buffer)
-        let product = MatrixProduct(geometry: geometry, isHalf: isHalf, rows: rows, context)
+        let isInt8 = WeightUse.isInt8(context.opcode, context.attributes)
+        context.check(isHalf || !isInt8, "int8 products take bf16 operands")
+        let product = MatrixProduct(
+            geometry: geometry, form: isInt8 ? .int8 : isHalf ? .bf16 : .f32, rows: rows, context)
         let widened = isHalf || x.dtype == .f32 ? 0 : aligned(x.count * 4)
         let packedBytes = context.packed == nil ? aligned(product.packedByteCount) : 0
         context.scratch.reserve(shared: widened + packedBytes)

@@ -3,13 +3,14 @@ import COpenBLAS
 import Glibc
 import Tensor
 
-/// `out[m][n] = Σ x[m][k]·w[n][k]` over one tree node, split over threads: bf16 kernels, own f32 kernel, or OpenBLAS.
+/// `out[m][n] = Σ x[m][k]·w[n][k]` over one tree node, split over threads: bf16 and int8 kernels, own f32 kernel, or
+/// OpenBLAS.
 ///
 /// The own f32 kernel sums in one order whatever the matrix's other sizes, so that shards agree bit for bit with the
 /// whole. OpenBLAS picks kernels by size and does not promise that; `TESSERA_BLAS=openblas` selects it.
 struct MatrixProduct {
     let geometry: DotGeometry
-    let isHalf: Bool
+    let form: ProductForm
     let isa: tk_isa
     let pool: ThreadPool
     let scratch: Scratch
@@ -23,17 +24,18 @@ struct MatrixProduct {
     }()
     private static let blasRows = 64
 
-    init(geometry: DotGeometry, isHalf: Bool, rows: Int, _ context: OperationContext) {
+    init(geometry: DotGeometry, form: ProductForm, rows: Int, _ context: OperationContext) {
         self.geometry = geometry
-        self.isHalf = isHalf
+        self.form = form
         isa = context.isa
         pool = context.pool
         scratch = context.scratch
-        offsets = WeightPacking.offsets(geometry, context.isa)
+        offsets = WeightPacking.offsets(geometry, form, context.isa)
         guard geometry.columns > 0, rows > 0 else { return }
-        if isHalf {
+        if form != .f32 {
+            let scratchBytes = form == .int8 ? tk_dot_s8_scratch_bytes : tk_dot_scratch_bytes
             let bytes = geometry.ranges.map { range in
-                tk_dot_scratch_bytes(context.isa, rows, geometry.columns, range.count, geometry.segment)
+                scratchBytes(context.isa, rows, geometry.columns, range.count, geometry.segment)
             }
             context.scratch.reserve(perThread: bytes.max() ?? 0)
         } else if Self.usesOpenBLAS {
@@ -43,14 +45,14 @@ struct MatrixProduct {
 
     /// Bytes of the packed form.
     var packedByteCount: Int {
-        isHalf
-            ? WeightPacking.byteCount(geometry, isa) : tk_dot_f32_packed_bytes(geometry.columns, geometry.depth)
+        form != .f32
+            ? WeightPacking.byteCount(geometry, form, isa) : tk_dot_f32_packed_bytes(geometry.columns, geometry.depth)
     }
 
     /// Packs dense weights [columns, depth], for operands that are no parameters.
     func pack(_ plain: UnsafeRawPointer, _ dtype: tk_dtype, into packed: UnsafeMutableRawPointer) {
-        if isHalf {
-            WeightPacking.pack(geometry, isa, plain.assumingMemoryBound(to: UInt16.self), into: packed)
+        if form != .f32 {
+            WeightPacking.pack(geometry, form, isa, plain.assumingMemoryBound(to: UInt16.self), into: packed)
         } else {
             Self.packF32(geometry, plain, dtype, into: packed)
         }
@@ -78,10 +80,15 @@ struct MatrixProduct {
     ) {
         guard rows > 0, geometry.columns > 0 else { return }
         let range = geometry.ranges[node]
-        let columnBlock = isHalf ? tk_dot_column_block(isa) : Int(TK_DOT_F32_COLUMNS)
-        if !isHalf && Self.usesOpenBLAS {
+        if form == .f32 && Self.usesOpenBLAS {
             return blas(rows: rows, x: x, packed: packed, range: range, out: out, outType: outType)
         }
+        let columnBlock =
+            switch form {
+            case .f32: Int(TK_DOT_F32_COLUMNS)
+            case .bf16: tk_dot_column_block(isa)
+            case .int8: tk_dot_s8_column_block(isa)
+            }
         let panels = (geometry.columns + columnBlock - 1) / columnBlock
         let parts = pool.threadCount
         // Columns first: each thread then reads its own weights only. Which thread has what changes no value.
@@ -105,8 +112,9 @@ struct MatrixProduct {
         offset: Int, out: UnsafeMutableRawPointer, outType: tk_dtype, thread: Int
     ) {
         let (n, depth) = (geometry.columns, geometry.depth)
-        if isHalf {
-            tk_dot_bf16(
+        if form != .f32 {
+            let product = form == .int8 ? tk_dot_s8 : tk_dot_bf16
+            product(
                 isa, rows.lowerBound, rows.upperBound, columns.lowerBound, columns.upperBound, n, range.count,
                 geometry.segment, x.assumingMemoryBound(to: UInt16.self) + range.lowerBound, depth, packed + offset,
                 out, n, outType, scratch.ofThread(thread))

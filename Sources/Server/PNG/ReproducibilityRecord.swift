@@ -42,7 +42,7 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
     public var microConditioning: GenerationRequest.MicroConditioning
     /// What was done with a given picture: nil, "variation" or "inpainting".
     public var editing: String?
-    /// Element type of activations.
+    /// What the model computed in: bf16, int8 or f32.
     public var dtype: String
     /// Instruction-set level of the kernels.
     public var instructionSet: String
@@ -57,7 +57,7 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
         public var model: String
         /// Fingerprint of the model's files.
         public var modelHash: String
-        /// Element type of activations.
+        /// What the model computed in: bf16, int8 or f32.
         public var dtype: String
         /// Instruction-set level of the kernels.
         public var instructionSet: String

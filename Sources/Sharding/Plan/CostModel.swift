@@ -39,11 +39,11 @@ public enum CostModel {
         local.exchanges.reduce(0) { $0 + $1.sentByteCount(dtype: local.buffers[$1.source].dtype) }
     }
 
-    /// Bytes of the weights that a device holds for some programs; a slice that several use counts once.
+    /// Bytes of the weights that a device holds for some programs; what several use counts once.
     public static func weightByteCount(of locals: [LocalProgram]) -> Int {
-        var slices: Set<ParameterSlice> = []
-        for local in locals { slices.formUnion(local.parameters) }
-        return slices.reduce(0) { $0 + $1.box.elementCount * $1.dtype.byteCount }
+        var weights: Set<StoredWeight> = []
+        for local in locals { weights.formUnion(local.storedWeights) }
+        return weights.reduce(0) { $0 + $1.byteCount }
     }
 
     /// Bytes that one request keeps on a device between its programs.

@@ -126,15 +126,17 @@ public struct PlanReport: Sendable, Codable, Hashable {
     }
 
     private static func parameters(_ programs: [CompiledProgram]) -> [Parameter] {
-        var dtypes: [String: DType] = [:]
-        for slice in programs.flatMap(\.locals).flatMap(\.parameters) where dtypes[slice.spec.name] == nil {
-            dtypes[slice.spec.name] = slice.dtype
+        var forms: [String: Set<StoredWeight.Form>] = [:]
+        var bytes: [String: Int] = [:]
+        for weight in programs.flatMap(\.locals).flatMap(\.storedWeights) {
+            let name = weight.slice.spec.name
+            if forms[name, default: []].insert(weight.form).inserted { bytes[name, default: 0] += weight.wholeByteCount }
         }
         var seen: Set<String> = []
         return programs.flatMap(\.parameters).filter { seen.insert("\($0.name) \($0.sharding)").inserted }.map {
             Parameter(
-                name: $0.name, dims: $0.dims, bytes: $0.dims.reduce(1, *) * (dtypes[$0.name]?.byteCount ?? 0),
-                sharding: $0.sharding, isReplicated: $0.sharding.allSatisfy { "[]-, ".contains($0) }, reason: $0.reason)
+                name: $0.name, dims: $0.dims, bytes: bytes[$0.name] ?? 0, sharding: $0.sharding,
+                isReplicated: $0.sharding.allSatisfy { "[]-, ".contains($0) }, reason: $0.reason)
         }
     }
 

@@ -37,7 +37,7 @@ struct ParityTests {
     @Test("Every recorded result", arguments: ReferenceFixture.all, places)
     func fixture(_ fixture: ReferenceFixture, _ place: Place) async throws {
         let image = try AmusedImageModel(
-            try AmusedModel(folder: fixture.path, activation: .f32), exposesInternals: true)
+            try AmusedModel(folder: fixture.path, precision: .f32), exposesInternals: true)
         let bench = try Bench(fixture: fixture, image: image, place: place)
         try bench.textEncoder()
         for label in ["square", "nonsquare", "all_masked"] { try bench.transformer(label) }
@@ -145,7 +145,7 @@ struct ParityTests {
                 try HalfPrecision.write(
                     "transformer", of: image.model, as: dtype, to: scratch.path)
                 let model = try AmusedModel(
-                    folder: fixture.path, activation: .f32, replacing: ["transformer": scratch.path])
+                    folder: fixture.path, precision: .f32, replacing: ["transformer": scratch.path])
                 let inputs = try transformerInputs("square")
                 let grid = inputs["grid"]?.dims ?? []
                 let outputs = try run(

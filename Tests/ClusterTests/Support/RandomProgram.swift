@@ -33,6 +33,18 @@ struct RandomProgram {
         if random.chance(40) { reductions(x) }
     }
 
+    /// The program with some of its products of bf16 operands in int8.
+    var programWithInt8Products: Program {
+        var program = program
+        var random = random
+        for index in program.operations.indices where program.operations[index].opcode == .dot {
+            let operands = program.operations[index].operands
+            guard operands.allSatisfy({ program.type(of: $0).dtype == .bf16 }), random.chance(80) else { continue }
+            program.operations[index].attributes.values["precision"] = .text("int8")
+        }
+        return program
+    }
+
     private mutating func picture(channels: Int) -> Program.ValueID {
         let dims = [batch, rows, columns, Dim(channels)]
         let name = "x\(inputs.count)"

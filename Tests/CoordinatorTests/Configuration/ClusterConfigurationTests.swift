@@ -87,10 +87,16 @@ import Testing
         #expect(model == ModelSettings(source: .preset("amused-512"), weights: .generated, seed: .max))
     }
 
+    @Test(arguments: ModelPrecision.allCases) func precisionsAreRead(precision: ModelPrecision) throws {
+        let model = try ClusterConfiguration.parse("model: {preset: amused-tiny, dtype: \(precision.rawValue)}").model
+        #expect(model.dtype == precision)
+        #expect(try ModelLoader.open(model).precision == precision)
+    }
+
     @Test func presetsOpen() throws {
         for preset in ModelSettings.presets {
             let settings = ModelSettings(source: .preset(preset), dtype: .f32, weights: .generated, seed: 3)
-            #expect(try ModelLoader.open(settings).activation == .f32)
+            #expect(try ModelLoader.open(settings).precision == .f32)
         }
         #expect(throws: (any Error).self) {
             _ = try ModelLoader.open(ModelSettings(source: .path("/nowhere"), weights: .file))
@@ -151,7 +157,7 @@ import Testing
         #expect(
             error.rendered == """
                 environment variable TESSERA_MODEL_DTYPE: error: model.dtype: unknown value 'fp32'
-                      did you mean 'f32'? allowed: bf16, f32
+                      did you mean 'f32'? allowed: bf16, int8, f32
                 --set server.port=x: error: server.port: 'x' is not a whole number from 0 to 65535
                 --set control.prot: error: no setting has this name
                       did you mean 'control.port'?

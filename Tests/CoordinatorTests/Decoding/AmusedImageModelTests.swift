@@ -52,7 +52,7 @@ import Testing
 
     @Test("a checkpoint's programs take what the loop gives", arguments: Fixture.all)
     func checkpoint(fixture: Fixture) async throws {
-        let amused = try AmusedModel(folder: fixture.folder.path, activation: .f32)
+        let amused = try AmusedModel(folder: fixture.folder.path, precision: .f32)
         let model = try AmusedImageModel(amused, exposesInternals: true)
         #expect(model.maskToken == 79)
         #expect(model.defaults.width == 8 * model.pixelsPerToken)

@@ -144,7 +144,7 @@ struct AmusedModelTests {
 
     @Test("reference mode computes everything in f32; bf16 mode keeps logits and latents in f32")
     func precision() throws {
-        let reference = try AmusedModel(preset: "amused-tiny", seed: 1, activation: .f32)
+        let reference = try AmusedModel(preset: "amused-tiny", seed: 1, precision: .f32)
         for program in Self.programs(reference) {
             #expect(!program.operations.contains { $0.type.dtype == .bf16 })
         }
@@ -155,6 +155,25 @@ struct AmusedModelTests {
         let encode = fast.encodeProgram(batch: 1, rows: 1, columns: 1)
         let nearest = try #require(encode.operations.first { $0.opcode == .nearestCode })
         #expect(nearest.operands.allSatisfy { encode.type(of: $0).dtype == .f32 })
+    }
+
+    @Test("int8 mode is bf16 mode with int8 products in text encoder and transformer")
+    func int8() throws {
+        let (half, int8) = (
+            try AmusedModel(preset: "amused-tiny", seed: 1), try AmusedModel(preset: "amused-tiny", seed: 1, precision: .int8)
+        )
+        #expect(int8.identity == half.identity)
+        for (program, plain) in zip(Self.programs(int8), Self.programs(half)) {
+            let isTokenizer = program.name == "decode" || program.name == "encode"
+            for operation in program.operations where operation.opcode == .dot {
+                #expect((operation.attributes.values["precision"] == .text("int8")) == !isTokenizer)
+            }
+            var stripped = program
+            for index in stripped.operations.indices {
+                stripped.operations[index].attributes.values["precision"] = nil
+            }
+            #expect(stripped == plain)
+        }
     }
 
     @Test("sizes become token grids or clear errors")
