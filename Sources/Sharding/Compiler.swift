@@ -37,15 +37,17 @@ public enum Compiler {
     ) throws(ShardingError) -> CompiledProgram {
         let opRules = program.operations.map { ShardingRule.of($0, in: program) }
         let annotations = try Annotations.shardings(of: program, mesh: mesh, rules: rules, residents: residents)
-        var propagation = Propagation(program, rules: opRules, annotations: annotations)
+        var propagation = Propagation(
+            program, rules: opRules, annotations: annotations, priorities: rules.priorities)
         propagation.run()
-        var partitioner = Partitioner(program, rules: opRules, shardings: propagation.shardings, mesh: mesh)
+        var partitioner = Partitioner(
+            program, rules: opRules, shardings: propagation.shardings, mesh: mesh, options: options)
         partitioner.run()
-        let emitter = LocalProgramEmitter(partitioned: partitioner.result, geometry: partitioner.geometry)
+        var emitter = LocalProgramEmitter(partitioner.result)
         let explanation = Explanation(program: program, shardings: propagation.shardings, mesh: mesh)
         var left: [String: TensorSharding] = [:]
         for (name, layout) in partitioner.result.residents {
-            left[name] = TensorSharding(dims: layout.dims.map { DimSharding(axes: $0, isOpen: false) })
+            left[name] = TensorSharding(dims: layout.dims.map { DimSharding(axes: $0.axes, isOpen: false) })
         }
         return CompiledProgram(
             name: program.name, locals: (0..<mesh.deviceCount).map { emitter.emit(device: $0) }, residents: left,

@@ -1,7 +1,10 @@
 /// Which mesh axes a logical axis is split over, and per-parameter exceptions: what `cluster.yaml` says.
 public struct LogicalAxisRules: Sendable, Hashable {
-    /// Mesh axis names by logical axis name; a logical axis that is absent is not split.
+    /// Mesh axis names by logical axis name, `model` or a part such as `model:(1)2`; a logical axis that is absent is not
+    /// split.
     public var rules: [String: [String]]
+    /// Which annotations spread first, by logical axis: 0, which is also that of axes without one, before 1 and so on.
+    public var priorities: [String: Int]
     /// Tried in order; the first whose pattern matches a parameter's name replaces the annotation of that parameter.
     public var overrides: [Override]
 
@@ -19,8 +22,9 @@ public struct LogicalAxisRules: Sendable, Hashable {
     }
 
     /// Makes rules.
-    public init(_ rules: [String: [String]], overrides: [Override] = []) {
+    public init(_ rules: [String: [String]], overrides: [Override] = [], priorities: [String: Int] = [:]) {
         self.rules = rules
+        self.priorities = priorities
         self.overrides = overrides
     }
 

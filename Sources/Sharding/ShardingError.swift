@@ -1,7 +1,9 @@
 /// What is wrong with a program's annotations or the cluster's rules.
 public enum ShardingError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// One mesh axis would split two dimensions of one value.
-    case axisUsedTwice(value: String, axis: String, dims: [Int])
+    /// One mesh axis would split one dimension twice.
+    case axisRepeated(axis: String, usedBy: String)
+    /// One mesh axis would split two dimensions of one value; the annotations that say so, in their order.
+    case axisUsedTwice(value: String, axis: String, dims: [Int], annotations: [String])
     /// An override lists another number of dimensions than the parameter has.
     case overrideRank(pattern: String, parameter: String, expected: Int, found: Int)
     /// A resident input that no earlier program left, or with another rank.
@@ -12,9 +14,12 @@ public enum ShardingError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What, where, what to do.
     public var description: String {
         switch self {
-        case .axisUsedTwice(let value, let axis, let dims):
-            "mesh axis \(axis) would split dimensions \(dims.map(String.init).joined(separator: " and ")) of \(value); "
-                + "map the two logical axes to different mesh axes"
+        case .axisRepeated(let axis, let usedBy):
+            "\(usedBy) names mesh axis \(axis), or a part of it, twice; name it once"
+        case .axisUsedTwice(let value, let axis, let dims, let annotations):
+            "mesh axis \(axis) would split dimensions \(dims.map(String.init).joined(separator: " and ")) of \(value)"
+                + (annotations.isEmpty ? "" : ", as \(annotations.joined(separator: " and ")) say")
+                + "; map the two logical axes to different mesh axes"
         case .overrideRank(let pattern, let parameter, let expected, let found):
             "override \(pattern) lists \(found) dimensions but \(parameter) has \(expected)"
         case .residentMissing(let name, let program):

@@ -2,15 +2,15 @@ public import Program
 
 /// How one dimension is split over mesh axes.
 public struct DimSharding: Sendable, Hashable {
-    /// Indices into the mesh's axes, major to minor; empty: not split.
-    public var axes: [Int]
+    /// Axes or parts of axes, major to minor; empty: not split.
+    public var axes: [AxisRef]
     /// True where propagation may still add axes.
     public var isOpen: Bool
     /// Which annotation decided it, and along which path it came.
     public var origin: ShardingOrigin
 
     /// Makes a dimension's sharding.
-    public init(axes: [Int] = [], isOpen: Bool = true, origin: ShardingOrigin = .none) {
+    public init(axes: [AxisRef] = [], isOpen: Bool = true, origin: ShardingOrigin = .none) {
         self.axes = axes
         self.isOpen = isOpen
         self.origin = origin
@@ -45,13 +45,13 @@ public struct TensorSharding: Sendable, Hashable {
     }
 
     /// Mesh axes used, in order of dimensions.
-    public var usedAxes: [Int] { dims.flatMap(\.axes) }
+    public var usedAxes: [AxisRef] { dims.flatMap(\.axes) }
 
     /// For people: `[guidance, -, model]`.
     public func text(_ mesh: Mesh) -> String {
         "["
             + dims.map { dim in
-                dim.axes.isEmpty ? "-" : dim.axes.map { mesh.axes[$0].name }.joined(separator: "+")
+                dim.axes.isEmpty ? "-" : dim.axes.map { $0.text(mesh) }.joined(separator: "+")
             }.joined(separator: ", ") + "]"
     }
 }

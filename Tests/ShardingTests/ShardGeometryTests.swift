@@ -8,18 +8,19 @@ import Testing
 struct ShardGeometryTests {
     @Test("16 heads over 3 devices are 6 + 5 + 5")
     func unevenHeads() {
+        let model = AxisRef(axis: 0, preSize: 1, size: 3)
         var geometry = ShardGeometry(Mesh([.init("model", 3)]))
-        let counts = (0..<3).map { geometry.granules(16, axes: [0], device: $0).count }
+        let counts = (0..<3).map { geometry.granules(16, axes: [model])[$0].count }
         #expect(counts == [6, 5, 5])
     }
 
     @Test("Shares follow speeds; the slowest device at a coordinate counts")
     func speeds() {
         var geometry = ShardGeometry(Mesh([.init("model", 2)], speeds: [1, 2]))
-        #expect(geometry.granules(16, axes: [0], device: 0) == 0..<5)
-        #expect(geometry.granules(16, axes: [0], device: 1) == 5..<16)
+        #expect(geometry.granules(16, axes: [AxisRef(axis: 0, preSize: 1, size: 2)])[0] == 0..<5)
+        #expect(geometry.granules(16, axes: [AxisRef(axis: 0, preSize: 1, size: 2)])[1] == 5..<16)
         var square = ShardGeometry(Mesh([.init("guidance", 2), .init("model", 2)], speeds: [1, 2, 1, 1]))
-        #expect(square.granules(16, axes: [1], device: 1) == 8..<16)
+        #expect(square.granules(16, axes: [AxisRef(axis: 1, preSize: 1, size: 2)])[1] == 8..<16)
     }
 
     @Test("Every granule has exactly one owner on every mesh, even with more devices than granules")
@@ -27,7 +28,8 @@ struct ShardGeometryTests {
         for devices in 1...9 {
             for granules in [1, 2, 5, 15, 16] {
                 var geometry = ShardGeometry(Mesh([.init("model", devices)]))
-                let owned = (0..<devices).flatMap { Array(geometry.granules(granules, axes: [0], device: $0)) }
+                let model = AxisRef(axis: 0, preSize: 1, size: devices)
+                let owned = geometry.granules(granules, axes: [model]).flatMap { Array($0) }
                 #expect(owned == Array(0..<granules))
             }
         }
@@ -37,7 +39,8 @@ struct ShardGeometryTests {
     func twoAxes() {
         var geometry = ShardGeometry(Mesh([.init("guidance", 2), .init("model", 2)]))
         let dims = [Dim(16, granule: 1)]
-        let boxes = geometry.boxes(dims, Layout(dims: [[1, 0]]))
+        let (guidance, model) = (AxisRef(0, of: geometry.mesh), AxisRef(1, of: geometry.mesh))
+        let boxes = geometry.table[geometry.set(dims, Layout([[model, guidance]]))].boxes
         #expect(boxes.map { $0.ranges[0] } == [0..<4, 8..<12, 4..<8, 12..<16])
     }
 

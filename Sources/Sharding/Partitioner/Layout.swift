@@ -1,37 +1,45 @@
 import Program
 import Tensor
 
-/// Which part of a value every device holds.
+/// Which part of a value every device holds, in terms of mesh axes.
 struct Layout: Sendable, Hashable {
-    /// Mesh axes of each dimension, major to minor.
-    var dims: [[Int]]
-    /// Dimensions that hold the rows that a convolution reads, not just their own.
-    var windows: [Int: WindowedDim] = [:]
+    /// How each dimension is cut.
+    var dims: [DimCut]
 
-    struct WindowedDim: Sendable, Hashable {
-        var window: Window
-        /// The result dimension whose ranges decide the rows.
-        var result: Dim
+    /// A cut of one dimension.
+    struct DimCut: Sendable, Hashable {
+        /// Axes, major to minor.
+        var axes: [AxisRef] = []
+        /// Equal parts that the cuts lie between, where these are not the dimension's granules: where a reshape merges
+        /// dimensions, the indices of the outer one.
+        var units: Int?
     }
 
-    /// Nothing is split.
-    static func replicated(rank: Int) -> Layout { Layout(dims: Array(repeating: [], count: rank)) }
+    /// Cuts at granules.
+    init(_ axes: [[AxisRef]]) { dims = axes.map { DimCut(axes: $0.merged) } }
 
-    /// All axes used, ascending.
-    var axes: [Int] { dims.flatMap { $0 }.sorted() }
+    init(dims: [DimCut]) { self.dims = dims }
+
+    /// Nothing is split.
+    static func replicated(rank: Int) -> Layout { Layout(Array(repeating: [], count: rank)) }
+
+    /// All axes used, in order of dimensions.
+    var axes: [AxisRef] { dims.flatMap(\.axes) }
 }
 
 /// Turns layouts into element ranges: cuts dimensions at granules, evenly or by the devices' speeds.
 struct ShardGeometry {
     let mesh: Mesh
-    private let coordinates: [[Int]]
+    let coordinates: [[Int]]
     private var cuts: [CutKey: [Range<Int>]] = [:]
-    private var groups: [[Int]: [[Int]]] = [:]
-    private var boxes: [BoxKey: [Box]] = [:]
+    private var groups: [[AxisRef]: [[Int]]] = [:]
+    private var boxes: [BoxKey: Int] = [:]
+    /// All sets of boxes that were made.
+    var table = BoxTable()
 
     private struct CutKey: Hashable {
         var granules: Int
-        var axes: [Int]
+        var axes: [AxisRef]
     }
 
     private struct BoxKey: Hashable {
@@ -44,83 +52,98 @@ struct ShardGeometry {
         coordinates = (0..<mesh.deviceCount).map { mesh.coordinates(of: $0) }
     }
 
-    /// Granule range of a device in a dimension of `granules` granules split over `axes`.
-    mutating func granules(_ granules: Int, axes: [Int], device: Int) -> Range<Int> {
-        if axes.isEmpty { return 0..<granules }
-        let key = CutKey(granules: granules, axes: axes)
-        let ranges = cuts[key] ?? cut(granules, axes)
+    /// Granule ranges of all devices in a dimension of `granules` granules split over `axes`.
+    mutating func granules(_ granules: Int, axes: [AxisRef]) -> [Range<Int>] {
+        let key = CutKey(granules: granules, axes: axes.merged)
+        if let known = cuts[key] { return known }
+        let parts = cut(granules, key.axes)
+        let ranges = coordinates.indices.map { parts[position(of: $0, key.axes)] }
         cuts[key] = ranges
-        return ranges[position(of: device, axes)]
+        return ranges
     }
 
-    /// Boxes of all devices.
-    mutating func boxes(_ dims: [Dim], _ layout: Layout) -> [Box] {
+    /// Boxes of all devices in a layout, as a set of the table.
+    mutating func set(_ dims: [Dim], _ layout: Layout) -> Int {
         let key = BoxKey(dims: dims, layout: layout)
         if let known = boxes[key] { return known }
-        var result: [Box] = []
-        for device in 0..<mesh.deviceCount {
-            var ranges: [Range<Int>] = []
-            for (index, dim) in dims.enumerated() {
-                let axes = layout.dims[index]
-                if let windowed = layout.windows[index] {
-                    let rows = windowed.result.elements(
-                        granules(windowed.result.granuleCount, axes: axes, device: device))
-                    ranges.append(windowed.window.operandRows(for: rows, size: dim.size))
-                } else {
-                    ranges.append(dim.elements(granules(dim.granuleCount, axes: axes, device: device)))
-                }
+        let ranges = zip(dims, layout.dims).map { dim, cut -> [Range<Int>] in
+            if cut.axes.isEmpty { return [0..<dim.size] }
+            guard let units = cut.units, units > 0, dim.size % units == 0 else {
+                return granules(dim.granuleCount, axes: cut.axes).map { dim.elements($0) }
             }
-            result.append(Box(ranges))
+            let size = dim.size / units
+            return granules(units, axes: cut.axes).map { ($0.lowerBound * size)..<($0.upperBound * size) }
         }
-        boxes[key] = result
-        return result
+        let result = coordinates.indices.map { device in
+            Box(ranges.map { $0.count == 1 ? $0[0] : $0[device] })
+        }
+        let id = table.intern(result)
+        boxes[key] = id
+        return id
     }
 
-    /// Devices in groups that differ only along `axes`, each ascending.
-    mutating func groups(along axes: [Int]) -> [[Int]] {
-        let key = Array(Set(axes)).sorted()
-        if let known = groups[key] { return known }
-        var byRest: [[Int]: [Int]] = [:]
+    /// Devices in groups that differ only along `axes`, in order of their position along them.
+    mutating func groups(along axes: [AxisRef]) -> [[Int]] {
+        if let known = groups[axes] { return known }
+        var byRest: [[Int]: [(position: Int, device: Int)]] = [:]
         var order: [[Int]] = []
-        for device in 0..<mesh.deviceCount {
+        for device in coordinates.indices {
             var rest = coordinates[device]
-            for axis in key { rest[axis] = 0 }
+            for ref in axes {
+                let stride = mesh.axes[ref.axis].size / ref.end
+                rest[ref.axis] -= ref.position(of: rest[ref.axis], axisSize: mesh.axes[ref.axis].size) * stride
+            }
             if byRest[rest] == nil { order.append(rest) }
-            byRest[rest, default: []].append(device)
+            byRest[rest, default: []].append((position(of: device, axes), device))
         }
-        let result = order.map { byRest[$0] ?? [] }
-        groups[key] = result
+        let result = order.map { rest in
+            (byRest[rest] ?? []).sorted { $0.position < $1.position }.map(\.device)
+        }
+        groups[axes] = result
         return result
     }
 
-    /// True where the device has coordinate 0 on every axis that is not among `axes`: one of each set of replicas.
-    func isFirstReplica(_ device: Int, axes: [Int]) -> Bool {
-        coordinates[device].indices.allSatisfy { axes.contains($0) || coordinates[device][$0] == 0 }
+    /// Position of a device along axes, major to minor.
+    func position(of device: Int, _ axes: [AxisRef]) -> Int {
+        axes.reduce(0) {
+            $0 * $1.size + $1.position(of: coordinates[device][$1.axis], axisSize: mesh.axes[$1.axis].size)
+        }
     }
 
-    private func position(of device: Int, _ axes: [Int]) -> Int {
-        axes.reduce(0) { $0 * mesh.axes[$1].size + coordinates[device][$1] }
+    /// Mesh axes along which the boxes of a set differ.
+    mutating func variedAxes(_ set: Int) -> [AxisRef] {
+        if let known = table[set].varied { return known }
+        let boxes = table[set].boxes
+        let varied = mesh.axes.indices.filter { axis in
+            mesh.axes[axis].size > 1
+                && coordinates.indices.contains { device in
+                    var first = coordinates[device]
+                    if first[axis] == 0 { return false }
+                    first[axis] = 0
+                    return boxes[device] != boxes[mesh.device(at: first)]
+                }
+        }
+        let result = varied.map { AxisRef($0, of: mesh) }
+        table[set].varied = result
+        return result
     }
 
     /// Cuts along the major axis first, then each part along the next: splitting a split dimension further never moves
     /// an earlier cut, so that a shard of `[a, b]` lies inside the shard of `[a]`.
-    private func cut(_ granules: Int, _ axes: [Int]) -> [Range<Int>] {
+    private func cut(_ granules: Int, _ axes: [AxisRef]) -> [Range<Int>] {
         var parts = [0..<granules]
-        for (depth, axis) in axes.enumerated() {
-            let path = Array(axes[...depth])
-            let speeds = slowest(at: path)
-            let size = mesh.axes[axis].size
+        for (depth, ref) in axes.enumerated() {
+            let speeds = slowest(at: Array(axes[...depth]))
             parts = parts.enumerated().flatMap { index, part in
-                shares(of: part, speeds: Array(speeds[(index * size)..<((index + 1) * size)]))
+                shares(of: part, speeds: Array(speeds[(index * ref.size)..<((index + 1) * ref.size)]))
             }
         }
         return parts
     }
 
     /// Speed of the slowest device at each position along `axes`.
-    private func slowest(at axes: [Int]) -> [Double] {
-        let count = axes.reduce(1) { $0 * mesh.axes[$1].size }
-        var speeds = [Double](repeating: .infinity, count: count)
+    private func slowest(at axes: [AxisRef]) -> [Double] {
+        var speeds = [Double](repeating: .infinity, count: axes.partCount)
         for device in coordinates.indices {
             let index = position(of: device, axes)
             speeds[index] = min(speeds[index], mesh.speeds[device])

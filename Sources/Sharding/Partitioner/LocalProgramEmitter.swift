@@ -4,15 +4,41 @@ import Tensor
 /// Writes one device's ``LocalProgram`` from the partitioned program, with its memory plan.
 struct LocalProgramEmitter {
     let partitioned: PartitionedProgram
-    let geometry: ShardGeometry
+    /// First and last step of every arena buffer and staging area: the same on all devices.
+    private let lifetimes: [MemoryPlan.Lifetime]
+    /// For every output, the devices that hand over their box.
+    private let primaries: [[Bool]]
+    private let instructions: [Instruction]
+    private var plans: [[Int]: MemoryPlacement] = [:]
 
-    func emit(device: Int) -> LocalProgram {
+    private struct MemoryPlacement {
+        var offsets: [Int: Int]
+        var byteCount: Int
+    }
+
+    init(_ partitioned: PartitionedProgram) {
+        self.partitioned = partitioned
+        var instructions: [Instruction] = []
+        for step in partitioned.steps {
+            switch step {
+            case .compute(let instruction): instructions.append(.compute(instruction))
+            case .exchange(let index): instructions += [.exchangeStart(index), .exchangeFinish(index)]
+            }
+        }
+        self.instructions = instructions
+        primaries = partitioned.outputs.map { Self.primaries(of: partitioned.buffers[$0.buffer].boxes) }
+        lifetimes = Self.lifetimes(partitioned, instructions)
+    }
+
+    mutating func emit(device: Int) -> LocalProgram {
         var local = LocalProgram(name: partitioned.name, device: device)
         var parameterIndex: [ParameterSlice: Int] = [:]
+        local.buffers.reserveCapacity(partitioned.buffers.count)
         for (index, buffer) in partitioned.buffers.enumerated() {
             var entry = LocalBuffer(
                 dtype: buffer.type.dtype, dims: buffer.type.dims, box: buffer.boxes[device],
-                nodes: buffer.nodes?[device], leafCount: buffer.leafCount, storage: .arena(offset: 0))
+                nodes: buffer.nodes?[device], leafCount: buffer.leafCount, isLocalSum: buffer.isLocalSum,
+                storage: .arena(offset: 0))
             switch buffer.kind {
             case .arena: break
             case .input(let name): local.inputs.append(.init(name: name, buffer: index))
@@ -29,68 +55,95 @@ struct LocalProgramEmitter {
             }
             local.buffers.append(entry)
         }
-        for step in partitioned.steps {
-            switch step {
-            case .compute(let instruction): local.instructions.append(.compute(instruction))
-            case .exchange(let index):
-                local.instructions.append(.exchangeStart(index))
-                local.instructions.append(.exchangeFinish(index))
-            }
+        local.instructions = instructions
+        local.exchanges = partitioned.exchanges.map { collective in
+            let side = collective.moves.sides[device]
+            return Exchange(
+                kind: collective.kind, axes: collective.axes, source: collective.source,
+                destination: collective.destination, sends: side.sends, receives: side.receives, copies: side.copies,
+                reduction: side.reduction, scope: collective.scope)
         }
-        local.exchanges = partitioned.exchanges.map { $0[device] }
-        for output in partitioned.outputs where !output.isResident {
+        for (index, output) in partitioned.outputs.enumerated() where !output.isResident {
             local.outputs.append(
-                .init(
-                    name: output.name, buffer: output.buffer,
-                    isPrimary: geometry.isFirstReplica(device, axes: partitioned.buffers[output.buffer].axes)))
+                .init(name: output.name, buffer: output.buffer, isPrimary: primaries[index][device]))
         }
         plan(&local)
         return local
     }
 
-    /// Places arena buffers and staging areas by their lifetimes.
-    private func plan(_ local: inout LocalProgram) {
-        let bufferCount = local.buffers.count
+    /// One device of each set that holds the same box; of those that hold nothing none, unless nobody holds anything.
+    private static func primaries(of boxes: [Box]) -> [Bool] {
+        var seen: Set<Box> = []
+        let result = boxes.map { !$0.isEmpty && seen.insert($0).inserted }
+        return seen.isEmpty ? boxes.indices.map { $0 == 0 } : result
+    }
+
+    /// Steps at which buffers, and after them staging areas, are in use; bytes are filled in for each device.
+    private static func lifetimes(
+        _ partitioned: PartitionedProgram, _ instructions: [Instruction]
+    ) -> [MemoryPlan.Lifetime] {
+        let bufferCount = partitioned.buffers.count
         var first: [Int?] = Array(repeating: nil, count: bufferCount)
         var last = [Int](repeating: -1, count: bufferCount)
         func touch(_ buffer: Int, _ step: Int) {
             first[buffer] = first[buffer] ?? step
             last[buffer] = max(last[buffer], step)
         }
-        for port in local.inputs { touch(port.buffer, 0) }
+        for (index, buffer) in partitioned.buffers.enumerated() {
+            if case .input = buffer.kind { touch(index, 0) }
+        }
         var staging: [Int: (start: Int, finish: Int)] = [:]
-        for (step, instruction) in local.instructions.enumerated() {
+        for (step, instruction) in instructions.enumerated() {
             switch instruction {
             case .compute(let compute):
                 for buffer in compute.operands + [compute.result] { touch(buffer, step) }
             case .exchangeStart(let index), .exchangeFinish(let index):
-                touch(local.exchanges[index].source, step)
-                touch(local.exchanges[index].destination, step)
+                touch(partitioned.exchanges[index].source, step)
+                touch(partitioned.exchanges[index].destination, step)
                 staging[index] = (staging[index]?.start ?? step, step)
             }
         }
-        for output in local.outputs { touch(output.buffer, local.instructions.count) }
+        for output in partitioned.outputs where !output.isResident { touch(output.buffer, instructions.count) }
         var lifetimes: [MemoryPlan.Lifetime] = []
-        for (index, buffer) in local.buffers.enumerated() {
-            guard case .arena = buffer.storage, let start = first[index] else { continue }
-            lifetimes.append(.init(id: index, byteCount: buffer.byteCount, first: start, last: last[index]))
+        for (index, buffer) in partitioned.buffers.enumerated() {
+            guard let start = first[index] else { continue }
+            switch buffer.kind {
+            case .arena, .input: lifetimes.append(.init(id: index, byteCount: 0, first: start, last: last[index]))
+            case .parameter, .resident: break
+            }
         }
-        for (index, steps) in staging {
-            let dtype = local.buffers[local.exchanges[index].source].dtype
-            let bytes = local.exchanges[index].stagingByteCount(dtype: dtype)
-            if bytes == 0 { continue }
-            lifetimes.append(
-                .init(id: bufferCount + index, byteCount: bytes, first: steps.start, last: steps.finish))
+        for (index, steps) in staging.sorted(by: { $0.key < $1.key }) {
+            lifetimes.append(.init(id: bufferCount + index, byteCount: 0, first: steps.start, last: steps.finish))
         }
-        var memory = MemoryPlan()
-        let offsets = memory.place(lifetimes)
-        for (id, offset) in offsets {
+        return lifetimes
+    }
+
+    /// Places arena buffers and staging areas by their lifetimes; devices with equal sizes share the placement.
+    private mutating func plan(_ local: inout LocalProgram) {
+        let bufferCount = local.buffers.count
+        let sizes = lifetimes.map { lifetime in
+            if lifetime.id < bufferCount { return local.buffers[lifetime.id].byteCount }
+            let exchange = local.exchanges[lifetime.id - bufferCount]
+            return exchange.stagingByteCount(dtype: local.buffers[exchange.source].dtype)
+        }
+        let placement = plans[sizes] ?? place(sizes, bufferCount)
+        plans[sizes] = placement
+        for (id, offset) in placement.offsets {
             if id < bufferCount {
                 local.buffers[id].storage = .arena(offset: offset)
             } else {
                 local.exchanges[id - bufferCount].stagingOffset = offset
             }
         }
-        local.arenaByteCount = memory.byteCount
+        local.arenaByteCount = placement.byteCount
+    }
+
+    private func place(_ sizes: [Int], _ bufferCount: Int) -> MemoryPlacement {
+        var memory = MemoryPlan()
+        let offsets = memory.place(
+            zip(lifetimes, sizes).filter { $0.0.id < bufferCount || $0.1 > 0 }.map { lifetime, size in
+                .init(id: lifetime.id, byteCount: size, first: lifetime.first, last: lifetime.last)
+            })
+        return MemoryPlacement(offsets: offsets, byteCount: memory.byteCount)
     }
 }

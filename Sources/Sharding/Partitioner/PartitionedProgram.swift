@@ -2,38 +2,73 @@ import Program
 import Tensor
 
 /// A program after partitioning, for all devices at once: every device runs the same steps on its own boxes.
-struct PartitionedProgram {
+struct PartitionedProgram: Sendable {
     /// A buffer in all devices' programs.
-    struct Buffer {
-        enum Kind: Hashable {
+    struct Buffer: Sendable {
+        enum Kind: Hashable, Sendable {
             case arena
             case input(name: String)
             case parameter(ParameterSpec)
             case resident(name: String)
         }
         var type: TensorType
+        /// Number of the set of boxes in the partitioner's table.
+        var set: Int
         var boxes: [Box]
         /// Tree nodes of each device, for an unreduced sum.
         var nodes: [[ReductionTree.Node]]?
         var leafCount = 0
+        /// The one partial result of a device is the sum of all it has.
+        var isLocalSum = false
         var kind: Kind
-        /// Mesh axes that the value is split over; devices that differ in others hold the same box.
-        var axes: [Int]
     }
 
-    enum Step {
+    enum Step: Sendable {
         case compute(ComputeInstruction)
         case exchange(Int)
+    }
+
+    /// All devices' sides of a collective; equal collectives of different layers share the lists.
+    struct Collective: Sendable {
+        var kind: CollectiveKind
+        var axes: [String]
+        var source: Int
+        var destination: Int
+        var moves: Moves
+        var scope: String
     }
 
     var name: String
     var buffers: [Buffer] = []
     var steps: [Step] = []
-    /// By exchange, then by device.
-    var exchanges: [[Exchange]] = []
+    var exchanges: [Collective] = []
     var outputs: [(name: String, buffer: Int, isResident: Bool)] = []
     /// Layouts of the resident outputs.
     var residents: [String: Layout] = [:]
     /// Layouts that parameters are loaded in, by buffer.
     var parameterLayouts: [Int: (value: Program.ValueID, layout: Layout)] = [:]
+}
+
+/// Transfers of all devices for one collective.
+struct Moves: Sendable {
+    struct Side: Sendable {
+        var sends: [Exchange.Transfer] = []
+        var receives: [Exchange.Transfer] = []
+        var copies: [Exchange.LocalCopy] = []
+        var reduction: Exchange.Reduction?
+    }
+    /// By device.
+    var sides: [Side]
+    /// Elements (times partial results) that the busiest device sends.
+    let sentMax: Int
+    /// True where nothing is sent and nothing combined.
+    let isLocal: Bool
+
+    init(_ sides: [Side]) {
+        self.sides = sides
+        sentMax = sides.reduce(0) { most, side in
+            max(most, side.sends.reduce(0) { $0 + $1.box.elementCount * $1.partials })
+        }
+        isLocal = sides.allSatisfy { $0.sends.isEmpty && $0.reduction == nil }
+    }
 }

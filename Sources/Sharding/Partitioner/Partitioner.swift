@@ -3,42 +3,93 @@ import Tensor
 
 /// Turns a program with shardings into steps for every device, with the collectives written in.
 ///
-/// Each operation's factors get mesh axes; operands are resharded to agree with them (the same reshard is made once and
-/// shared); reductions over split factors leave partial values, which one exchange reduces into what consumers want.
+/// Each operation's factors get mesh axes (``Assignment``), the cheapest of those that operands and plan suggest.
+/// Operands are brought into the boxes that the result's boxes read; the same boxes are made once and shared. Reductions
+/// over split factors leave partial results, which are combined into what the first reader wants.
 struct Partitioner {
     let program: Program
     let rules: [ShardingRule]
     let shardings: [TensorSharding]
+    let options: CompilerOptions
     var geometry: ShardGeometry
+    var moves = MoveTable()
     var result: PartitionedProgram
-    /// Layout that each computed value was left in.
-    private var home: [Program.ValueID: Layout] = [:]
-    private var placed: [PlaceKey: Int] = [:]
+    var states: [ValueState]
+    /// Equal for operations that differ in nothing but their values and weights.
+    var classes: [Int] = []
+    var assignments: [AssignmentKey: Assignment] = [:]
+    var chosen: [ChoiceKey: [[AxisRef]]] = [:]
+    /// Operations that read each value.
+    let readers: [[Program.ValueID]]
+    /// Values that nothing but outputs of the program reads.
+    let isFinal: [Bool]
 
-    private struct PlaceKey: Hashable {
-        var value: Program.ValueID
-        var layout: Layout
+    struct AssignmentKey: Hashable {
+        var operation: Int
+        var axes: [[AxisRef]]
     }
 
-    init(_ program: Program, rules: [ShardingRule], shardings: [TensorSharding], mesh: Mesh) {
+    /// All that decides how an operation is split; layers that repeat share the choice.
+    struct ChoiceKey: Hashable {
+        struct Operand: Hashable {
+            var copies: [Int]
+            var partial: PartialValue?
+            var planned: [[AxisRef]]
+            var opcode: Opcode
+        }
+        var operation: Int
+        var operands: [Operand]
+        var planned: [[AxisRef]]
+        var demand: Layout?
+        var isFinal: Bool
+    }
+
+    private struct OperationClass: Hashable {
+        var opcode: Opcode
+        var rule: ShardingRule
+        var operands: [TensorType]
+        var result: TensorType
+        var k: Int
+    }
+
+    init(
+        _ program: Program, rules: [ShardingRule], shardings: [TensorSharding], mesh: Mesh, options: CompilerOptions
+    ) {
         self.program = program
         self.rules = rules
         self.shardings = shardings
+        self.options = options
         geometry = ShardGeometry(mesh)
         result = PartitionedProgram(name: program.name)
+        states = Array(repeating: ValueState(), count: program.operations.count)
+        var readers = [[Program.ValueID]](repeating: [], count: program.operations.count)
+        for (id, operation) in program.operations.enumerated() {
+            for operand in Set(operation.operands) { readers[operand].append(id) }
+        }
+        self.readers = readers
+        isFinal = readers.map(\.isEmpty)
+        var known: [OperationClass: Int] = [:]
+        for (id, operation) in program.operations.enumerated() {
+            let entry = OperationClass(
+                opcode: operation.opcode, rule: rules[id], operands: operation.operands.map { program.type(of: $0) },
+                result: operation.type, k: operation.attributes.int("k", default: 0))
+            let number = known[entry] ?? known.count
+            known[entry] = number
+            classes.append(number)
+        }
     }
 
     mutating func run() {
         for (id, operation) in program.operations.enumerated() {
             switch operation.opcode {
-            case .parameter: break
+            case .parameter, .constant, .iota: break
             case .input:
                 let name = operation.attributes.text("name")
                 guard program.residentInputs.contains(name) else { break }
-                let layout = Layout(dims: shardings[id].dims.map(\.axes))
-                home[id] = layout
-                placed[PlaceKey(value: id, layout: layout)] = addBuffer(
-                    operation.type, layout, kind: .resident(name: name))
+                let layout = Layout(shardings[id].dims.map(\.axes))
+                let set = geometry.set(operation.type.dims, layout)
+                place(id, layout, set, addBuffer(operation.type, set, kind: .resident(name: name)))
+            case .annotate: annotate(id, operation)
             default: lower(id, operation)
             }
         }
@@ -48,48 +99,70 @@ struct Partitioner {
     // MARK: One operation
 
     private mutating func lower(_ id: Program.ValueID, _ operation: Program.Operation) {
-        let rule = rules[id]
-        let axes = factorAxes(id, operation, rule)
-        var operands: [Int] = []
-        for (index, operand) in operation.operands.enumerated() {
-            var layout = Layout(dims: rule.operands[index].map { $0.map { axes[$0] } ?? [] })
-            for dim in layout.dims.indices where !layout.dims[dim].isEmpty {
-                guard let window = rule.windows[[index, dim]], let factor = rule.operands[index][dim],
-                    let target = rule.result.firstIndex(of: factor)
-                else { continue }
-                layout.windows[dim] = .init(window: window, result: operation.type.dims[target])
+        let assignment = choose(id)
+        if assignment.candidates { return lowerTopK(id, operation, assignment) }
+        let operands = zip(operation.operands, assignment.operands).enumerated().map { index, pair in
+            require(
+                pair.0, pair.1, assignment.operandLayouts[index], scope: operation.scope, reads: rules[id].reads[index])
+        }
+        let buffer = addBuffer(operation.type, assignment.set, kind: .arena)
+        emit(operation, operands, buffer)
+        if let partial = assignment.partial {
+            if partial.kind == .sum {
+                result.buffers[buffer].type = TensorType(.f32, operation.type.dims)
+                result.buffers[buffer].nodes = partial.nodes
+                result.buffers[buffer].leafCount = partial.leafCount
+                result.buffers[buffer].isLocalSum = partial.isLocalSum
             }
-            operands.append(require(operand, layout, scope: operation.scope))
-        }
-        let layout = Layout(dims: rule.result.map { $0.map { axes[$0] } ?? [] })
-        let reduction = rule.factors.indices.lazy.compactMap { factor -> (Int, ReductionKind)? in
-            guard case .reduction(let kind) = rule.factors[factor].kind, !axes[factor].isEmpty else { return nil }
-            return (factor, kind)
-        }.first
-        let buffer = addBuffer(operation.type, layout, kind: .arena)
-        if let (factor, kind) = reduction {
-            result.buffers[buffer].axes = (layout.axes + axes[factor]).sorted()
-            if kind == .sum { split(buffer, granules: rule.factors[factor].granuleCount, axes: axes[factor]) }
-            emit(operation, operands, buffer)
-            reduce(id, operation, from: buffer, layout, over: axes[factor], kind)
+            states[id].pending = .init(
+                buffer: buffer, partial: partial, layout: assignment.layout, scope: operation.scope)
+            states[id].layout = assignment.layout
         } else {
-            emit(operation, operands, buffer)
-            place(id, layout, buffer)
+            place(id, assignment.layout, assignment.set, buffer)
         }
-        let planned = Layout(dims: shardings[id].dims.map(\.axes))
-        if shardings[id].dims.contains(where: { !$0.isOpen }), let left = home[id], left != planned,
-            zip(shardings[id].dims, left.dims).contains(where: { !$0.0.isOpen && $0.0.axes != $0.1 })
-        {
-            // An annotation says where the value lives: bring it there once, for all consumers.
-            var wanted = left
-            for (dim, entry) in shardings[id].dims.enumerated() where !entry.isOpen { wanted.dims[dim] = entry.axes }
-            guard Set(wanted.axes).count == wanted.axes.count else { return }
-            _ = require(id, wanted, scope: operation.scope)
-            home[id] = wanted
-        }
+        settle(id, operation)
     }
 
-    private mutating func emit(_ operation: Program.Operation, _ operands: [Int], _ buffer: Int) {
+    /// An annotation says where the value lives: brings it there once, for all readers.
+    private mutating func settle(_ id: Program.ValueID, _ operation: Program.Operation) {
+        guard let left = states[id].layout, let wanted = demanded(id, from: left), wanted != left else { return }
+        let set = geometry.set(operation.type.dims, wanted)
+        if states[id].pending == nil, states[id].buffer(of: set) != nil { return states[id].layout = wanted }
+        _ = require(id, set, wanted, scope: operation.scope)
+        states[id].layout = wanted
+        if let index = states[id].copies.firstIndex(where: { $0.set == set }) { states[id].copies.swapAt(0, index) }
+    }
+
+    /// A constraint on a value: the value itself, where it is wanted.
+    private mutating func annotate(_ id: Program.ValueID, _ operation: Program.Operation) {
+        let source = operation.operands[0]
+        let from = states[source].layout ?? Layout(shardings[source].dims.map(\.axes))
+        guard let layout = demanded(id, from: from) else {
+            // Nothing is closed.
+            if states[source].layout != nil { return states[id] = states[source] }
+            let set = geometry.set(operation.type.dims, from)
+            return place(id, from, set, require(source, set, from, scope: operation.scope))
+        }
+        let set = geometry.set(operation.type.dims, layout)
+        place(id, layout, set, require(source, set, layout, scope: operation.scope))
+    }
+
+    /// The layout that closed dimensions ask for, the others as in `from`; nil where nothing is closed.
+    func demanded(_ id: Program.ValueID, from: Layout) -> Layout? {
+        guard shardings[id].dims.contains(where: { !$0.isOpen }) else { return nil }
+        var layout = from
+        var used: [AxisRef] = []
+        for (dim, entry) in shardings[id].dims.enumerated() where !entry.isOpen {
+            if layout.dims[dim].axes != entry.axes.merged { layout.dims[dim] = .init(axes: entry.axes.merged) }
+            used += entry.axes
+        }
+        for (dim, entry) in shardings[id].dims.enumerated() where entry.isOpen && used.overlaps(layout.dims[dim].axes) {
+            layout.dims[dim] = .init()
+        }
+        return layout
+    }
+
+    mutating func emit(_ operation: Program.Operation, _ operands: [Int], _ buffer: Int) {
         result.steps.append(
             .compute(
                 ComputeInstruction(
@@ -97,135 +170,42 @@ struct Partitioner {
                     scope: operation.scope)))
     }
 
-    /// Gives the factors mesh axes: reductions follow their operands, the rest the result's sharding.
-    private func factorAxes(
-        _ id: Program.ValueID, _ operation: Program.Operation, _ rule: ShardingRule
-    ) -> [[Int]] {
-        var axes = [[Int]](repeating: [], count: rule.factors.count)
-        var used: Set<Int> = []
-        func claim(_ factor: Int, _ wanted: [Int]) {
-            let free = Array(wanted.prefix { !used.contains($0) })
-            axes[factor] = free
-            used.formUnion(free)
-        }
-        for factor in rule.factors.indices {
-            guard case .reduction = rule.factors[factor].kind, rule.factors[factor].granuleCount > 1 else { continue }
-            claim(factor, operandAxes(operation, rule, factor).axes)
-        }
-        for (dim, factor) in rule.result.enumerated() {
-            guard let factor, rule.factors[factor].granuleCount > 1 else { continue }
-            let planned = shardings[id].dims[dim]
-            if !planned.axes.isEmpty {
-                claim(factor, planned.axes)
-                continue
-            }
-            // The result is to be whole: compute on shards and gather the result where that moves less.
-            let (current, bytes) = operandAxes(operation, rule, factor)
-            let resultBytes = operation.type.elementCount * operation.type.dtype.byteCount
-            if !current.isEmpty, bytes >= resultBytes { claim(factor, current) }
-        }
-        return axes
+    // MARK: Values and buffers
+
+    mutating func place(_ value: Program.ValueID, _ layout: Layout, _ set: Int, _ buffer: Int) {
+        states[value].layout = layout
+        states[value].copies.append((set, buffer))
     }
 
-    /// Axes that split a factor in what the operands are now, and the size of the operand that says so.
-    private func operandAxes(
-        _ operation: Program.Operation, _ rule: ShardingRule, _ factor: Int
-    ) -> (axes: [Int], bytes: Int) {
-        var best: (axes: [Int], rank: [Int], bytes: Int) = ([], [-1], 0)
-        for (index, operand) in operation.operands.enumerated() {
-            let type = program.type(of: operand)
-            let bytes = type.elementCount * type.dtype.byteCount
-            for (dim, owner) in rule.operands[index].enumerated() where owner == factor {
-                let current = home[operand]?.dims[dim] ?? shardings[operand].dims[dim].axes
-                // Computed values lie where they lie; weights and inputs come in any layout for free.
-                let rank = [home[operand] == nil ? 0 : 1, bytes]
-                if !current.isEmpty, best.rank.lexicographicallyPrecedes(rank) { best = (current, rank, bytes) }
-            }
-        }
-        return (best.axes, best.bytes)
-    }
-
-    // MARK: Values in layouts
-
-    /// The buffer that holds a value in a layout; reshards it where it lies otherwise.
-    mutating func require(_ value: Program.ValueID, _ layout: Layout, scope: String) -> Int {
-        if let known = placed[PlaceKey(value: value, layout: layout)] { return known }
-        let operation = program.operations[value]
-        let buffer: Int
-        switch operation.opcode {
-        case .parameter:
-            let spec = program.parameters[operation.attributes.text("name")]
-            guard let spec else { preconditionFailure("\(program.describe(value)) is declared") }
-            let declared = shardings[value].dims.map(\.axes)
-            if home[value] == nil, zip(layout.dims, declared).allSatisfy({ $0.starts(with: $1) }) {
-                buffer = addBuffer(operation.type, layout, kind: .parameter(spec))
-                result.parameterLayouts[buffer] = (value, layout)
-            } else {
-                // Kept in smaller pieces than it is used in: gathered at every use.
-                let stored = Layout(dims: declared)
-                if placed[PlaceKey(value: value, layout: stored)] == nil {
-                    let own = addBuffer(operation.type, stored, kind: .parameter(spec))
-                    result.parameterLayouts[own] = (value, stored)
-                    placed[PlaceKey(value: value, layout: stored)] = own
-                }
-                home[value] = stored
-                buffer = reshard(value, to: layout, scope: scope)
-            }
-        case .input where home[value] == nil:
-            buffer = addBuffer(operation.type, layout, kind: .input(name: operation.attributes.text("name")))
-        default:
-            buffer = reshard(value, to: layout, scope: scope)
-        }
-        placed[PlaceKey(value: value, layout: layout)] = buffer
-        return buffer
-    }
-
-    mutating func place(_ value: Program.ValueID, _ layout: Layout, _ buffer: Int) {
-        home[value] = layout
-        placed[PlaceKey(value: value, layout: layout)] = buffer
-    }
-
-    mutating func addBuffer(_ type: TensorType, _ layout: Layout, kind: PartitionedProgram.Buffer.Kind) -> Int {
-        result.buffers.append(
-            .init(type: type, boxes: geometry.boxes(type.dims, layout), kind: kind, axes: layout.axes))
+    mutating func addBuffer(_ type: TensorType, _ set: Int, kind: PartitionedProgram.Buffer.Kind) -> Int {
+        result.buffers.append(.init(type: type, set: set, boxes: geometry.table[set].boxes, kind: kind))
         return result.buffers.count - 1
-    }
-
-    /// Makes a buffer hold each device's tree nodes of a sum.
-    private mutating func split(_ buffer: Int, granules: Int, axes: [Int]) {
-        var nodes: [[ReductionTree.Node]] = []
-        for device in 0..<geometry.mesh.deviceCount {
-            let range = geometry.granules(granules, axes: axes, device: device)
-            nodes.append(ReductionTree.maximalNodes(of: range, leafCount: granules))
-        }
-        result.buffers[buffer].type = TensorType(.f32, result.buffers[buffer].type.dims)
-        result.buffers[buffer].nodes = nodes
-        result.buffers[buffer].leafCount = granules
-    }
-
-    private mutating func reshard(_ value: Program.ValueID, to layout: Layout, scope: String) -> Int {
-        guard let from = home[value], let source = placed[PlaceKey(value: value, layout: from)] else {
-            preconditionFailure("\(program.describe(value)) is computed before it is used")
-        }
-        let target = geometry.boxes(program.type(of: value).dims, layout)
-        if target == result.buffers[source].boxes { return source }
-        return redistribute(source, from, to: layout, scope: scope)
     }
 
     // MARK: Results
 
     private mutating func add(_ output: Program.Output) {
         let operation = program.operations[output.value]
-        let layout = home[output.value] ?? Layout.replicated(rank: operation.type.rank)
-        var buffer = require(output.value, layout, scope: "output \(output.name)")
+        let scope = "output \(output.name)"
+        let layout = states[output.value].layout ?? Layout(shardings[output.value].dims.map(\.axes))
+        var set = geometry.set(operation.type.dims, layout)
+        if !output.isResident {
+            if let pending = states[output.value].pending, states[output.value].copies.isEmpty {
+                set = finalSet(output.value, pending)
+            } else if let copy = states[output.value].copies.first(where: {
+                geometry.table.isComplete($0.set, dims: operation.type.dims)
+            }) {
+                set = copy.set
+            }
+        }
+        var buffer = require(output.value, set, layout, scope: scope)
         if output.isResident {
             if result.buffers[buffer].kind != .arena || result.outputs.contains(where: { $0.buffer == buffer }) {
-                let copy = addBuffer(operation.type, layout, kind: .arena)
+                let copy = addBuffer(operation.type, set, kind: .arena)
                 result.steps.append(
                     .compute(
                         ComputeInstruction(
-                            opcode: .cast, operands: [buffer], result: copy, attributes: [:],
-                            scope: "output \(output.name)")))
+                            opcode: .cast, operands: [buffer], result: copy, attributes: [:], scope: scope)))
                 buffer = copy
             }
             result.buffers[buffer].kind = .resident(name: output.name)

@@ -11,7 +11,7 @@ struct Explanation {
         var seen: Set<String> = []
         return partitioned.parameterLayouts.sorted { $0.key < $1.key }.compactMap { _, entry in
             let operation = program.operations[entry.value]
-            let used = TensorSharding(dims: entry.layout.dims.map { DimSharding(axes: $0) })
+            let used = TensorSharding(dims: entry.layout.dims.map { DimSharding(axes: $0.axes) })
             let name = operation.attributes.text("name")
             let text = used.text(mesh)
             guard seen.insert("\(name) \(text)").inserted else { return nil }
@@ -22,7 +22,7 @@ struct Explanation {
     private func reason(_ value: Program.ValueID, _ used: TensorSharding) -> String {
         let parts = used.dims.indices.compactMap { dim -> String? in
             if used.dims[dim].axes.isEmpty { return nil }
-            let axes = used.dims[dim].axes.map { mesh.axes[$0].name }.joined(separator: "+")
+            let axes = used.dims[dim].axes.map { $0.text(mesh) }.joined(separator: "+")
             let decided = shardings[value].dims[dim]
             let why = decided.axes.isEmpty ? "only this part is used" : self.why(decided.origin, depth: 0)
             return "dimension \(dim) over \(axes): \(why)"

@@ -9,23 +9,26 @@ extension ShardingRule {
         var builder = ShardingRuleBuilder(types, operation.type)
         switch operation.opcode {
         case .parameter, .input: break
-        // No factors: all operands whole, the result replicated.
-        case .constant, .iota, .dotGeneral, .unary, .binary, .compare, .select, .annotate, .broadcast, .transpose,
-            .reshape, .slice, .pad, .reverse, .dynamicSlice, .dynamicUpdate, .sort, .convGeneral, .maxPool, .resize,
-            .argMax, .topK, .mergeTopK:
-            break
-        case .concat where operation.attributes.values["dim"] != nil: break
-        case .reduce where operation.attributes.text("kind") == "min": break
-        case .dot, .gather, .takeRow, .attention: contraction(operation, types, &builder)
-        case .add, .multiply, .activation, .cast, .pixels, .acceptTokens, .gatedGelu, .modulate, .concat, .sinusoid,
-            .choiceIndex:
+        case .constant, .iota: generated(&builder)
+        case .dot, .dotGeneral, .gather, .takeRow, .attention: contraction(operation, types, &builder)
+        case .add, .multiply, .activation, .cast, .pixels, .acceptTokens, .gatedGelu, .modulate, .sinusoid,
+            .choiceIndex, .unary, .binary, .compare, .select, .annotate:
             elementwise(operation, types, &builder)
+        case .broadcast, .transpose, .reshape, .slice, .pad, .reverse, .concat, .dynamicSlice, .dynamicUpdate:
+            movement(operation, types, &builder)
         case .rmsNorm, .layerNorm, .reduce, .groupSum, .groupSquares, .groupNormalize, .globalResponseNorm:
             normalization(operation, types, &builder)
-        case .conv, .depthwiseConv, .spaceToDepth, .depthToSpace: picture(operation, types, &builder)
-        case .nearestCode, .guide, .sumExp, .choose, .confidence, .remask: sampling(operation, types, &builder)
+        case .conv, .depthwiseConv, .spaceToDepth, .depthToSpace, .convGeneral, .maxPool, .resize:
+            picture(operation, types, &builder)
+        case .nearestCode, .guide, .sumExp, .choose, .confidence, .remask, .sort, .argMax, .topK, .mergeTopK:
+            sampling(operation, types, &builder)
         }
         return builder.rule
+    }
+
+    private static func generated(_ builder: inout ShardingRuleBuilder) {
+        for dim in builder.resultType.dims.indices { builder.pass(result: dim, []) }
+        builder.stage(.elementwise)
     }
 
     private static func contraction(
@@ -39,6 +42,20 @@ extension ShardingRule {
             builder.passLeading(lead, operands: [0])
             for dim in 0..<(types[1].rank - count) { builder.pass(result: lead + dim, [(1, dim)]) }
             builder.reduce(.sum, [(0, lead), (1, types[1].rank - count)])
+        case .dotGeneral:
+            // ([b…, a…, k…], [b…, n…, k…]) -> [b…, a…, n…]; reduce k…, of which the first is the order's.
+            let attributes = operation.attributes
+            guard let axes = DotAxes(attributes, lhsRank: types[0].rank, rhsRank: types[1].rank) else { return }
+            for (dim, pair) in zip(axes.lhsBatch, axes.rhsBatch).enumerated() {
+                builder.pass(result: dim, [(0, pair.0), (1, pair.1)])
+            }
+            let lead = axes.lhsBatch.count
+            for (index, dim) in axes.lhsFree.enumerated() { builder.pass(result: lead + index, [(0, dim)]) }
+            let next = lead + axes.lhsFree.count
+            for (index, dim) in axes.rhsFree.enumerated() { builder.pass(result: next + index, [(1, dim)]) }
+            for (index, pair) in zip(axes.lhsContract, axes.rhsContract).enumerated() {
+                builder.reduce(.sum, [(0, pair.0), (1, pair.1)], isTree: index == 0)
+            }
         case .gather:
             // ([v, d…], [i…]) -> [i…, d…]; reduce v.
             let lead = types[1].rank
@@ -70,13 +87,13 @@ extension ShardingRule {
             for dim in 0..<rank {
                 builder.pass(result: dim, dim < offset ? [(0, dim)] : [(0, dim), (1, dim - offset)])
             }
-            builder.elementwise()
-        case .activation, .cast, .pixels:
-            builder.passLeading(rank, operands: [0])
-            builder.elementwise()
+            builder.stage(.elementwise)
+        case .activation, .cast, .pixels, .unary, .binary, .compare, .select, .annotate:
+            builder.passLeading(rank, operands: Array(types.indices))
+            builder.stage(.elementwise)
         case .acceptTokens:
             builder.passLeading(rank, operands: [0, 1])
-            builder.elementwise()
+            builder.stage(.elementwise)
         case .choiceIndex:
             builder.passLeading(rank, operands: [0])
         case .gatedGelu:
@@ -88,9 +105,9 @@ extension ShardingRule {
             builder.passLeading(lead, operands: [0, 1])
             for dim in lead..<(rank - 1) { builder.pass(result: dim, [(0, dim)]) }
             builder.pass(result: rank - 1, [(0, rank - 1), (1, lead + 1)])
-            builder.elementwise()
+            builder.stage(.elementwise)
         default:
-            // concat and sinusoid mix the last dimension.
+            // sinusoid mixes the last dimension.
             builder.passLeading(rank - 1, operands: Array(types.indices))
         }
     }
@@ -106,8 +123,10 @@ extension ShardingRule {
             let reduced = operation.attributes.ints("dims")
             let kept = (0..<rank).filter { !reduced.contains($0) }
             for (result, dim) in kept.enumerated() { builder.pass(result: result, [(0, dim)]) }
-            if let first = reduced.min() {
-                builder.reduce(operation.attributes.text("kind") == "max" ? .max : .sum, [(0, first)])
+            // A minimum is taken of whole dimensions.
+            let kind = operation.attributes.text("kind")
+            for dim in reduced.sorted() where kind != "min" {
+                builder.reduce(kind == "max" ? .max : .sum, [(0, dim)], isTree: dim == reduced.min())
             }
         case .groupSum, .groupSquares:
             builder.passLeading(rank - 3, operands: Array(types.indices))
@@ -125,38 +144,25 @@ extension ShardingRule {
         }
     }
 
-    private static func picture(
-        _ operation: Program.Operation, _ types: [TensorType], _ builder: inout ShardingRuleBuilder
-    ) {
-        let rank = types[0].rank
-        switch operation.opcode {
-        case .conv, .depthwiseConv:
-            let isDepthwise = operation.opcode == .depthwiseConv
-            builder.passLeading(rank - 1, operands: [0])
-            builder.pass(result: rank - 1, isDepthwise ? [(0, rank - 1), (1, 0)] : [(1, 0), (2, 0)])
-            for (index, dim) in [rank - 3, rank - 2].enumerated() {
-                builder.window(
-                    operand: 0, dim: dim,
-                    Window(
-                        kernel: isDepthwise ? 3 : types[1].sizes[2 + index],
-                        stride: operation.attributes.int("stride", default: 1),
-                        padLow: operation.attributes.int("padLow", default: 1),
-                        upsample: operation.attributes.int("upsample", default: 1)))
-            }
-        case .spaceToDepth:
-            builder.passLeading(rank, operands: [0])
-        default:
-            // depthToSpace: [a…, y, x, 2, 2, c] -> [a…, 2y, 2x, c]
-            builder.passLeading(rank - 3, operands: [0])
-            builder.pass(result: rank - 3, [(0, rank - 1)])
-        }
-    }
-
     private static func sampling(
         _ operation: Program.Operation, _ types: [TensorType], _ builder: inout ShardingRuleBuilder
     ) {
         let rank = operation.type.rank
         switch operation.opcode {
+        case .sort:
+            let sorted = operation.attributes.int("dim")
+            for dim in 0..<rank where dim != sorted { builder.pass(result: dim, [(0, dim)]) }
+        case .argMax:
+            let chosen = operation.attributes.int("dim")
+            for (result, dim) in types[0].dims.indices.filter({ $0 != chosen }).enumerated() {
+                builder.pass(result: result, [(0, dim)])
+            }
+            builder.reduce(.argMax, [(0, chosen)])
+        case .topK:
+            builder.passLeading(rank - 2, operands: [0])
+            builder.reduce(.topK, [(0, rank - 2)])
+        case .mergeTopK:
+            builder.passLeading(rank - 2, operands: [0])
         case .nearestCode:
             builder.passLeading(rank - 1, operands: [0])
             builder.reduce(.argMax, [(1, 0)])

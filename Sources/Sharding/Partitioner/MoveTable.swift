@@ -1,0 +1,104 @@
+import Program
+import Tensor
+
+/// How a reduction's partial results lie on the devices.
+struct PartialValue: Sendable, Hashable {
+    /// Boxes of the result.
+    var set: Int
+    /// Axes that the reduced dimensions are split over, in the order of partial results.
+    var axes: [AxisRef]
+    var kind: ReductionKind
+    /// Leaves of the tree of a sum.
+    var leafCount: Int
+    /// Tree nodes of each device; none where it has nothing to give.
+    var nodes: [[ReductionTree.Node]]
+    /// The one partial result of a device is the sum of all it has.
+    var isLocalSum: Bool
+
+    /// Most partial results that a device has.
+    var partialCount: Int { nodes.map(\.count).max() ?? 1 }
+}
+
+/// Transfers between sets of boxes, made once for all layers that repeat.
+struct MoveTable {
+    private var moves: [MoveKey: Moves] = [:]
+    private var reductions: [ReductionKey: Moves] = [:]
+    private var costs: [MoveKey: Int] = [:]
+
+    private struct MoveKey: Hashable {
+        var from: Int
+        var to: Int
+    }
+
+    private struct ReductionKey: Hashable {
+        var partial: PartialValue
+        var to: Int
+    }
+
+    /// Elements that the busiest device sends to bring a value from one set of boxes into another.
+    ///
+    /// On large meshes what the busiest receiver lacks: what devices send and receive is nearly the same there.
+    mutating func cost(from: Int, to: Int, _ geometry: inout ShardGeometry) -> Int {
+        let key = MoveKey(from: from, to: to)
+        if let known = costs[key] { return known }
+        let result: Int
+        if geometry.mesh.deviceCount <= 32 {
+            result = move(from: from, to: to, &geometry).sentMax
+        } else {
+            let (held, wanted) = (geometry.table[from].boxes, geometry.table[to].boxes)
+            result = zip(held, wanted).reduce(0) {
+                max($0, $1.1.elementCount - $1.1.intersection($1.0).elementCount)
+            }
+        }
+        costs[key] = result
+        return result
+    }
+
+    /// The transfers that bring a value from one set of boxes into another.
+    mutating func move(from: Int, to: Int, _ geometry: inout ShardGeometry) -> Moves {
+        let key = MoveKey(from: from, to: to)
+        if let known = moves[key] { return known }
+        let (held, wanted) = (geometry.table[from].boxes, geometry.table[to].boxes)
+        var sides = [Moves.Side](repeating: Moves.Side(), count: geometry.mesh.deviceCount)
+        for group in geometry.groups(along: geometry.variedAxes(from)) {
+            let parts = ExchangePlanner.redistribute(
+                group: group, held: group.map { held[$0] }, wanted: group.map { wanted[$0] })
+            for (device, part) in zip(group, parts) {
+                sides[device] = .init(sends: part.sends, receives: part.receives, copies: part.copies)
+            }
+        }
+        let result = Moves(sides)
+        moves[key] = result
+        return result
+    }
+
+    /// The transfers that reduce partial results into boxes inside those they lie in.
+    mutating func reduce(_ partial: PartialValue, to: Int, _ geometry: inout ShardGeometry) -> Moves {
+        let key = ReductionKey(partial: partial, to: to)
+        if let known = reductions[key] { return known }
+        let (held, wanted) = (geometry.table[partial.set].boxes, geometry.table[to].boxes)
+        var sides = [Moves.Side](repeating: Moves.Side(), count: geometry.mesh.deviceCount)
+        for group in geometry.groups(along: partial.axes) {
+            // Without a tree every member gives one result; numbering them keeps the order of the group.
+            let nodes = group.enumerated().map { position, device in
+                partial.kind == .sum || partial.nodes[device].isEmpty
+                    ? partial.nodes[device] : [ReductionTree.Node(first: position, level: 0)]
+            }
+            let parts = ExchangePlanner.reduce(
+                group: group, contributions: nodes, held: group.map { held[$0] }, wanted: group.map { wanted[$0] })
+            for (device, part) in zip(group, parts) {
+                let reduction: Exchange.Reduction =
+                    switch partial.kind {
+                    case .sum: .sum(contributors: part.contributors, leafCount: partial.leafCount)
+                    case .max: .max
+                    case .argMax, .topK: .argMax
+                    }
+                sides[device] = .init(
+                    sends: part.sends, receives: part.receives, copies: part.copies, reduction: reduction)
+            }
+        }
+        let result = Moves(sides)
+        reductions[key] = result
+        return result
+    }
+}

@@ -1,0 +1,195 @@
+import Program
+import Tensor
+
+/// Which factors of an operation get which mesh axes.
+extension Partitioner {
+    /// The cheapest assignment of those that the plan and the operands suggest; of equal ones the plan's.
+    mutating func choose(_ id: Program.ValueID) -> Assignment {
+        let operation = program.operations[id]
+        let demand = demand(id)
+        let key = ChoiceKey(
+            operation: classes[id],
+            operands: operation.operands.map { operand in
+                .init(
+                    copies: states[operand].copies.map(\.set), partial: states[operand].pending?.partial,
+                    planned: shardings[operand].dims.map(\.axes), opcode: program.operations[operand].opcode)
+            }, planned: shardings[id].dims.map(\.axes), demand: demand, isFinal: isFinal[id])
+        if let axes = chosen[key], let known = assignment(id, axes) { return known }
+        let planned = plannedAxes(id)
+        guard var best = assignment(id, planned) ?? assignment(id, rules[id].factors.map { _ in [] }) else {
+            preconditionFailure("an operation can be computed whole")
+        }
+        var least = cost(id, best, demand)
+        if least.bytes > 0 {
+            for axes in candidates(id, base: best, baseCost: least) where axes != best.axes {
+                guard let other = assignment(id, axes) else { continue }
+                let price = cost(id, other, demand, below: least)
+                if price < least { (best, least) = (other, price) }
+            }
+        }
+        chosen[key] = best.axes
+        return best
+    }
+
+    // MARK: Candidates
+
+    /// The plan's own assignment: reductions follow their operands, the rest the result's sharding.
+    private func plannedAxes(_ id: Program.ValueID) -> [[AxisRef]] {
+        let rule = rules[id]
+        let operation = program.operations[id]
+        var axes = [[AxisRef]](repeating: [], count: rule.factors.count)
+        var used: [AxisRef] = []
+        func claim(_ factor: Int, _ wanted: [AxisRef]) {
+            guard axes[factor].isEmpty, canSplit(factor, rule) else { return }
+            let free = Array(wanted.prefix { !used.overlaps($0) })
+            axes[factor] = free
+            used += free
+        }
+        for factor in rule.factors.indices where rule.factors[factor].isReduction {
+            claim(factor, operandAxes(operation, rule, factor).axes)
+        }
+        for (dim, factors) in rule.result.enumerated() {
+            let planned = FactorAxes.project(shardings[id].dims[dim].axes, factors, rule)
+            for (factor, list) in planned where !list.isEmpty { claim(factor, list) }
+            for factor in factors where axes[factor].isEmpty {
+                // The result is to be whole: compute on shards and gather the result where that moves less.
+                let (current, bytes) = operandAxes(operation, rule, factor)
+                let resultBytes = operation.type.elementCount * operation.type.dtype.byteCount
+                if !current.isEmpty, bytes >= resultBytes, shardings[id].dims[dim].axes.isEmpty {
+                    claim(factor, current)
+                }
+            }
+        }
+        return axes
+    }
+
+    private func canSplit(_ factor: Int, _ rule: ShardingRule) -> Bool {
+        let entry = rule.factors[factor]
+        guard entry.granuleCount > 1 else { return false }
+        guard case .reduction(.sum) = entry.kind else { return true }
+        return entry.isTree || options.reductionOrder == .sharded
+    }
+
+    /// Axes that split a factor in what the operands are now, and the size of the operand that says so.
+    private func operandAxes(
+        _ operation: Program.Operation, _ rule: ShardingRule, _ factor: Int
+    ) -> (axes: [AxisRef], bytes: Int) {
+        var best: (axes: [AxisRef], rank: [Int], bytes: Int) = ([], [-1], 0)
+        for (index, operand) in operation.operands.enumerated() {
+            let type = program.type(of: operand)
+            let bytes = type.elementCount * type.dtype.byteCount
+            for (dim, factors) in rule.operands[index].enumerated() where factors.contains(factor) {
+                let current = FactorAxes.project(current(operand, dim), factors, rule)
+                    .first { $0.factor == factor }?.axes ?? []
+                // Computed values lie where they lie; weights and inputs come in any layout for free.
+                let rank = [states[operand].layout == nil ? 0 : 1, bytes]
+                if !current.isEmpty, best.rank.lexicographicallyPrecedes(rank) { best = (current, rank, bytes) }
+            }
+        }
+        return (best.axes, best.bytes)
+    }
+
+    private func current(_ value: Program.ValueID, _ dim: Int) -> [AxisRef] {
+        states[value].layout?.dims[dim].axes ?? shardings[value].dims[dim].axes
+    }
+
+    /// Assignments worth a price: each part of an axis at one of the factors that somebody has it at, or at none; and at
+    /// any other where operands would have to move anyway.
+    private mutating func candidates(_ id: Program.ValueID, base: Assignment, baseCost: StrategyCost) -> [[[AxisRef]]] {
+        let rule = rules[id]
+        var evidence: [(factor: Int, axes: [AxisRef])] = []
+        func note(_ axes: [AxisRef], _ factors: [Int]) {
+            for (factor, list) in FactorAxes.project(axes, factors, rule) where !list.isEmpty {
+                evidence.append((factor, list))
+            }
+        }
+        for (dim, factors) in rule.result.enumerated() { note(shardings[id].dims[dim].axes, factors) }
+        for (index, operand) in program.operations[id].operands.enumerated() {
+            for (dim, factors) in rule.operands[index].enumerated() {
+                note(current(operand, dim), factors)
+                // What is not split there may still be split in the operand: it can move.
+                if factors.isEmpty { evidence.append((-1, current(operand, dim))) }
+            }
+        }
+        let search = CandidateSearch(
+            evidence: evidence, factorCount: rule.factors.count,
+            movable: rule.factors.indices.filter { !rule.factors[$0].isReduction && rule.factors[$0].granuleCount > 1 },
+            splittable: rule.factors.indices.filter { canSplit($0, rule) },
+            granules: rule.factors.map(\.granuleCount))
+        return search.candidates(limit: geometry.mesh.deviceCount > 64 ? 48 : 400)
+    }
+
+    // MARK: Prices
+
+    /// What an assignment sends: operands, the reduction, and the way to where the result is wanted.
+    private mutating func cost(
+        _ id: Program.ValueID, _ assignment: Assignment, _ demand: Layout?, below: StrategyCost? = nil
+    ) -> StrategyCost {
+        let operation = program.operations[id]
+        var total = StrategyCost()
+        var seen: Set<[Int]> = []
+        for (operand, set) in zip(operation.operands, assignment.operands)
+        where seen.insert([operand, set]).inserted {
+            total = total + price(operand, set)
+            if let below, below < total { return total }
+        }
+        let size = operation.type.dtype.byteCount
+        let wanted = demand ?? (isFinal[id] ? nil : Layout(shardings[id].dims.map(\.axes)))
+        let target = wanted.map { geometry.set(operation.type.dims, $0) }
+        if assignment.candidates {
+            let k = operation.attributes.int("k")
+            let rows = geometry.table[assignment.set].largest / max(1, k * 2)
+            let parts = assignment.partial?.axes.partCount ?? 1
+            return total + StrategyCost(bytes: (parts - 1) * rows * k * 8 / (isFinal[id] ? parts : 1), rounds: 1)
+        }
+        if let partial = assignment.partial {
+            return total + reductionPrice(partial, to: target, operation.type, isFinal: wanted == nil)
+        }
+        guard let target, target != assignment.set, !geometry.table.contains(assignment.set, target) else {
+            return total
+        }
+        return total
+            + StrategyCost(bytes: moves.cost(from: assignment.set, to: target, &geometry) * size, rounds: 1)
+    }
+
+    /// Where a value is wanted for certain: by its own annotation, by an annotation that reads it, or by readers whose
+    /// plan reached it.
+    private func demand(_ id: Program.ValueID) -> Layout? {
+        let planned = Layout(shardings[id].dims.map(\.axes))
+        if let own = demanded(id, from: planned) { return own }
+        if readers[id].count == 1, program.operations[readers[id][0]].opcode == .annotate {
+            if let layout = demanded(readers[id][0], from: planned) { return layout }
+        }
+        let isReached = shardings[id].dims.contains { dim in
+            if case .propagated(let operation, _) = dim.origin { return operation != id }
+            return false
+        }
+        return isReached ? planned : nil
+    }
+}
+
+/// Axes of a dimension, told apart by the factors that it carries.
+enum FactorAxes {
+    /// Axes of each factor of a dimension; what does not divide stays with the factor it comes to.
+    static func project(
+        _ axes: [AxisRef], _ factors: [Int], _ rule: ShardingRule
+    ) -> [(factor: Int, axes: [AxisRef])] {
+        var rest = axes
+        var result: [(factor: Int, axes: [AxisRef])] = []
+        for (index, factor) in factors.enumerated() where !rest.isEmpty {
+            let count = rule.factors[factor].granuleCount
+            if factors.count == 1 {
+                result.append((factor, rest))
+                rest = []
+            } else if let (major, minor) = rest.split(parts: count) {
+                result.append((factor, major))
+                rest = minor
+            } else {
+                let isEven = rest.partCount < count && count % rest.partCount == 0
+                if isEven || index == factors.count - 1 { result.append((factor, rest)) }
+                rest = []
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,121 @@
+import Program
+import Tensor
+
+/// Combines partial results.
+extension Partitioner {
+    /// What it costs to combine partial results into boxes.
+    ///
+    /// - Parameter isFinal: nobody but the caller reads the result: every device may keep a piece.
+    mutating func reductionPrice(
+        _ partial: PartialValue, to target: Int?, _ type: TensorType, isFinal: Bool
+    ) -> StrategyCost {
+        let scattered = scatteredBytes(partial)
+        let largest = geometry.table[partial.set].largest
+        if isFinal, largest * 4 * partial.partialCount > options.links.oneShotByteCount {
+            return StrategyCost(bytes: scattered, rounds: 1)
+        }
+        let wanted = target ?? partial.set
+        let direct = directBytes(partial, to: wanted)
+        let inPieces = scattered + gatheredBytes(partial, to: wanted, type)
+        if let direct, isOneShot(partial, wanted) || direct < inPieces {
+            return StrategyCost(bytes: direct, rounds: 1)
+        }
+        return StrategyCost(bytes: inPieces, rounds: 2)
+    }
+
+    /// Combines a value's partial results into boxes.
+    mutating func reduce(
+        _ value: Program.ValueID, to set: Int, _ layout: Layout, reads: [DimRead]
+    ) -> Int {
+        guard let pending = states[value].pending else { preconditionFailure("there are partial results to combine") }
+        let type = program.type(of: value)
+        let partial = pending.partial
+        let destination: Int
+        let direct = directBytes(partial, to: set)
+        let inPieces = scatteredBytes(partial) + gatheredBytes(partial, to: set, type)
+        if let direct, isOneShot(partial, set) || direct < inPieces {
+            destination = addBuffer(type, set, kind: .arena)
+            let isScattered = set != partial.set && !geometry.table.contains(set, partial.set)
+            combine(pending, to: destination, isScattered ? .reduceScatter : .allReduce)
+        } else {
+            let pieces = piecesSet(partial, type)
+            let isGathered = geometry.table.contains(set, pieces)
+            let middle = addBuffer(type, pieces, kind: .arena)
+            combine(pending, to: middle, isGathered ? .allReduce : .reduceScatter)
+            states[value].copies.append((pieces, middle))
+            if pieces == set {
+                destination = middle
+            } else {
+                destination = move(
+                    middle, to: set, type, scope: pending.scope, reads: reads, as: isGathered ? .allReduce : nil,
+                    over: partial.axes)
+            }
+        }
+        if states[value].buffer(of: set) == nil { states[value].copies.append((set, destination)) }
+        if geometry.table.isComplete(set, dims: type.dims) || states[value].copies.count > 1 {
+            states[value].layout = layout.dims.isEmpty && type.rank > 0 ? pending.layout : layout
+            states[value].pending = nil
+        }
+        return destination
+    }
+
+    /// The boxes in which an output of the program is combined: pieces where these are fewest bytes.
+    mutating func finalSet(_ value: Program.ValueID, _ pending: ValueState.Pending) -> Int {
+        let partial = pending.partial
+        let largest = geometry.table[partial.set].largest
+        let wanted = geometry.set(program.type(of: value).dims, pending.layout)
+        guard largest * 4 * partial.partialCount > options.links.oneShotByteCount,
+            !shardings[value].dims.contains(where: { !$0.isOpen })
+        else { return wanted }
+        return piecesSet(partial, program.type(of: value))
+    }
+
+    private func isOneShot(_ partial: PartialValue, _ set: Int) -> Bool {
+        geometry.table[set].largest * 4 * partial.partialCount <= options.links.oneShotByteCount
+    }
+
+    // MARK: Bytes
+
+    /// Bytes of one exchange that leaves every device what it wants; nil where that is not inside the partial results.
+    private mutating func directBytes(_ partial: PartialValue, to set: Int) -> Int? {
+        guard geometry.table.contains(partial.set, set) else { return nil }
+        var most = 0
+        let wanted = geometry.table[set].boxes
+        for group in geometry.groups(along: partial.axes) {
+            let total = group.reduce(0) { $0 + wanted[$1].elementCount }
+            for device in group {
+                most = max(most, (total - wanted[device].elementCount) * partial.nodes[device].count)
+            }
+        }
+        return most * 4
+    }
+
+    private func scatteredBytes(_ partial: PartialValue) -> Int {
+        let parts = partial.axes.partCount
+        let largest = geometry.table[partial.set].largest
+        return (largest - largest / parts) * 4 * partial.partialCount
+    }
+
+    private mutating func gatheredBytes(_ partial: PartialValue, to set: Int, _ type: TensorType) -> Int {
+        let pieces = piecesSet(partial, type)
+        return moves.cost(from: pieces, to: set, &geometry) * type.dtype.byteCount
+    }
+
+    /// Each device's box, cut into one piece for every member of its group along the longest dimension.
+    private mutating func piecesSet(_ partial: PartialValue, _ type: TensorType) -> Int {
+        var pieces = geometry.table[partial.set].boxes
+        // The three numbers of an arg-max stay together.
+        let kept = partial.kind == .argMax ? type.rank - 1 : type.rank
+        for group in geometry.groups(along: partial.axes) {
+            for (index, device) in group.enumerated() {
+                let dims = Array(pieces[device].dims.prefix(kept))
+                guard let longest = dims.indices.max(by: { dims[$0] < dims[$1] }) else { continue }
+                let range = pieces[device].ranges[longest]
+                let lower = range.lowerBound + range.count * index / group.count
+                let upper = range.lowerBound + range.count * (index + 1) / group.count
+                pieces[device].ranges[longest] = lower..<upper
+            }
+        }
+        return geometry.table.intern(pieces)
+    }
+}
