@@ -67,7 +67,7 @@ struct MoveTable {
                 sides[device] = .init(sends: part.sends, receives: part.receives, copies: part.copies)
             }
         }
-        let result = Moves(sides)
+        let result = Moves(sides, coordinates: geometry.coordinates)
         moves[key] = result
         return result
     }
@@ -97,7 +97,7 @@ struct MoveTable {
                     sends: part.sends, receives: part.receives, copies: part.copies, reduction: reduction)
             }
         }
-        let result = Moves(sides)
+        let result = Moves(sides, coordinates: geometry.coordinates)
         reductions[key] = result
         return result
     }

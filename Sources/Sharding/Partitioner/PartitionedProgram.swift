@@ -63,9 +63,21 @@ struct Moves: Sendable {
     let sentMax: Int
     /// True where nothing is sent and nothing combined.
     let isLocal: Bool
+    /// Mesh axes along which messages travel.
+    let axes: [Int]
 
-    init(_ sides: [Side]) {
+    init(_ sides: [Side], coordinates: [[Int]]) {
         self.sides = sides
+        var travelled: Set<Int> = []
+        let all = coordinates.first?.indices ?? 0..<0
+        for (device, side) in sides.enumerated() where travelled.count < all.count {
+            for send in side.sends {
+                for axis in all where coordinates[device][axis] != coordinates[send.peer][axis] {
+                    travelled.insert(axis)
+                }
+            }
+        }
+        axes = travelled.sorted()
         sentMax = sides.reduce(0) { most, side in
             max(most, side.sends.reduce(0) { $0 + $1.box.elementCount * $1.partials })
         }

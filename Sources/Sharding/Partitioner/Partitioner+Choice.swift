@@ -21,12 +21,15 @@ extension Partitioner {
         }
         var least = cost(id, best, demand)
         if least.bytes > 0 {
-            for axes in candidates(id, base: best, baseCost: least) where axes != best.axes {
-                guard let other = assignment(id, axes) else { continue }
+            // Bytes are saved by sending less, not by every device doing the work of all.
+            let most = work(id, best)
+            for axes in candidates(id) where axes != best.axes {
+                guard let other = assignment(id, axes), work(id, other) <= most else { continue }
                 let price = cost(id, other, demand, below: least)
                 if price < least { (best, least) = (other, price) }
             }
         }
+        if least.bytes > 0, let local = inPlace(id) { return local }
         chosen[key] = best.axes
         return best
     }
@@ -95,7 +98,7 @@ extension Partitioner {
 
     /// Assignments worth a price: each part of an axis at one of the factors that somebody has it at, or at none; and at
     /// any other where operands would have to move anyway.
-    private mutating func candidates(_ id: Program.ValueID, base: Assignment, baseCost: StrategyCost) -> [[[AxisRef]]] {
+    private mutating func candidates(_ id: Program.ValueID) -> [[[AxisRef]]] {
         let rule = rules[id]
         var evidence: [(factor: Int, axes: [AxisRef])] = []
         func note(_ axes: [AxisRef], _ factors: [Int]) {
@@ -110,6 +113,8 @@ extension Partitioner {
                 // What is not split there may still be split in the operand: it can move.
                 if factors.isEmpty { evidence.append((-1, current(operand, dim))) }
             }
+            // Partial results may be combined into pieces.
+            if let partial = states[operand].pending?.partial { evidence.append((-1, partial.axes)) }
         }
         let search = CandidateSearch(
             evidence: evidence, factorCount: rule.factors.count,
@@ -117,6 +122,18 @@ extension Partitioner {
             splittable: rule.factors.indices.filter { canSplit($0, rule) },
             granules: rule.factors.map(\.granuleCount))
         return search.candidates(limit: geometry.mesh.deviceCount > 64 ? 48 : 400)
+    }
+
+    /// Multiplications of the busiest device, where an operation is mostly multiplications; 0 for others.
+    private mutating func work(_ id: Program.ValueID, _ assignment: Assignment) -> Double {
+        switch program.operations[id].opcode {
+        case .dot, .dotGeneral, .conv, .convGeneral, .attention:
+            let weights = geometry.table[assignment.operands[1]].largest
+            let rows = geometry.table[assignment.operands[0]].largest
+            // Result, operand and weights together grow with the loops that a device runs.
+            return Double(max(1, geometry.table[assignment.set].largest)) * Double(max(1, rows)) * Double(max(1, weights))
+        default: return 0
+        }
     }
 
     // MARK: Prices

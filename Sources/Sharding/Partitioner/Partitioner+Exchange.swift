@@ -15,7 +15,7 @@ extension Partitioner {
         if from == set { return source }
         let destination = addBuffer(type, set, kind: .arena)
         let transfers = moves.move(from: from, to: set, &geometry)
-        let over = kind == nil ? geometry.variedAxes(from) : axes
+        let over = kind == nil ? transfers.axes.map { AxisRef($0, of: geometry.mesh) } : axes
         let name = kind ?? self.kind(from: from, to: set, reads)
         add(transfers, source, destination, name, over, scope)
         return destination

@@ -66,7 +66,9 @@ extension Partitioner {
             guard let stored = storedSet(value), !geometry.table.contains(stored, set) else {
                 return (.load, StrategyCost())
             }
-            let bytes = moves.cost(from: stored, to: set, &geometry) * size
+            // A gathered weight takes memory besides.
+            let weight = operation.opcode == .parameter ? 2 : 1
+            let bytes = moves.cost(from: stored, to: set, &geometry) * size * weight
             return (.gather(stored: stored), StrategyCost(bytes: bytes, rounds: 1))
         }
         for copy in state.copies where geometry.table.contains(copy.set, set) {
@@ -84,8 +86,8 @@ extension Partitioner {
             let cost = reductionPrice(pending.partial, to: set, operation.type, isFinal: false)
             if best == nil || cost.bytes < best?.cost.bytes ?? 0 { best = (.reduce, cost) }
         }
-        let isGenerated = operation.opcode == .constant || operation.opcode == .iota
-        if rules[value].isCheap, depth < Self.recomputeDepth, isGenerated || best?.cost.bytes ?? 0 > 0 {
+        // Constants and deferred values are computed where they are read.
+        if rules[value].isCheap, best == nil || (depth < Self.recomputeDepth && best?.cost.bytes ?? 0 > 0) {
             let again = recomputation(value, set, depth)
             if best == nil || again.cost.bytes < best?.cost.bytes ?? 0 { best = again }
         }
@@ -107,7 +109,7 @@ extension Partitioner {
     // MARK: Weights and inputs
 
     /// True for what comes from a file or the caller: weights, and inputs that no earlier program left.
-    private func isLoaded(_ value: Program.ValueID) -> Bool {
+    func isLoaded(_ value: Program.ValueID) -> Bool {
         switch program.operations[value].opcode {
         case .parameter: true
         case .input: states[value].layout == nil
@@ -116,7 +118,7 @@ extension Partitioner {
     }
 
     /// The boxes that a weight or input lies in; nil where any will do.
-    private mutating func storedSet(_ value: Program.ValueID) -> Int? {
+    mutating func storedSet(_ value: Program.ValueID) -> Int? {
         let operation = program.operations[value]
         let isFree =
             operation.opcode == .input

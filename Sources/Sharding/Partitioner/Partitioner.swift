@@ -101,6 +101,11 @@ struct Partitioner {
     private mutating func lower(_ id: Program.ValueID, _ operation: Program.Operation) {
         let assignment = choose(id)
         if assignment.candidates { return lowerTopK(id, operation, assignment) }
+        if isDeferred(id, assignment) {
+            states[id].layout = assignment.layout
+            states[id].deferred = 1 + (operation.operands.map { states[$0].deferred }.max() ?? 0)
+            return
+        }
         let operands = zip(operation.operands, assignment.operands).enumerated().map { index, pair in
             require(
                 pair.0, pair.1, assignment.operandLayouts[index], scope: operation.scope, reads: rules[id].reads[index])
@@ -121,6 +126,16 @@ struct Partitioner {
             place(id, assignment.layout, assignment.set, buffer)
         }
         settle(id, operation)
+    }
+
+    /// Movements of elements that would cost a collective here are left to the readers: theirs may do without.
+    private mutating func isDeferred(_ id: Program.ValueID, _ assignment: Assignment) -> Bool {
+        let operation = program.operations[id]
+        guard rules[id].stage == .movement, rules[id].isCheap, !isFinal[id],
+            !shardings[id].dims.contains(where: { !$0.isOpen }),
+            (operation.operands.map { states[$0].deferred }.max() ?? 0) < 4
+        else { return false }
+        return zip(operation.operands, assignment.operands).contains { price($0, $1).bytes > 0 }
     }
 
     /// An annotation says where the value lives: brings it there once, for all readers.

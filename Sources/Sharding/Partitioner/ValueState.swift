@@ -9,6 +9,8 @@ struct ValueState {
     var layout: Layout?
     /// Partial results that nobody has combined yet.
     var pending: Pending?
+    /// Where nothing was computed yet because readers compute the boxes that they need: how many operations deep.
+    var deferred = 0
 
     struct Pending {
         var buffer: Int

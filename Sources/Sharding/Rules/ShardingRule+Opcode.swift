@@ -90,10 +90,10 @@ extension ShardingRule {
             builder.stage(.elementwise)
         case .activation, .cast, .pixels, .unary, .binary, .compare, .select, .annotate:
             builder.passLeading(rank, operands: Array(types.indices))
-            builder.stage(.elementwise)
+            builder.stage(.elementwise, isCheap: operation.opcode != .activation)
         case .acceptTokens:
             builder.passLeading(rank, operands: [0, 1])
-            builder.stage(.elementwise)
+            builder.stage(.elementwise, isCheap: false)
         case .choiceIndex:
             builder.passLeading(rank, operands: [0])
         case .gatedGelu:
@@ -105,7 +105,7 @@ extension ShardingRule {
             builder.passLeading(lead, operands: [0, 1])
             for dim in lead..<(rank - 1) { builder.pass(result: dim, [(0, dim)]) }
             builder.pass(result: rank - 1, [(0, rank - 1), (1, lead + 1)])
-            builder.stage(.elementwise)
+            builder.stage(.elementwise, isCheap: false)
         default:
             // sinusoid mixes the last dimension.
             builder.passLeading(rank - 1, operands: Array(types.indices))
