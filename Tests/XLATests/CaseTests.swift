@@ -18,10 +18,10 @@ struct CaseTests {
 
     @Test("Sharded equals whole, within XLA's bytes")
     func cases() throws {
-        let file = try CaseFile(path: Self.other ?? Self.fixtures.appending(path: "cases.json").path)
+        let cases = try Self.paths().flatMap { try CaseFile(path: $0).cases }
         let known = try KnownAbove.load()
         var outcomes: [CaseOutcome] = []
-        for item in file.cases where Self.filter.map({ item.name.contains($0) }) ?? true {
+        for item in cases where Self.filter.map({ item.name.contains($0) }) ?? true {
             let outcome = CaseRunner(item: item, isPlanOnly: Self.isPlanOnly).run()
             if let problem = outcome.problems.first {
                 Issue.record("\(item.name): \(outcome.problems.count) problems, the first: \(problem)")
@@ -32,6 +32,12 @@ struct CaseTests {
             outcomes.append(outcome)
         }
         report(outcomes, known)
+    }
+
+    /// The given file, or the oracle's cases and our own.
+    private static func paths() throws -> [String] {
+        if let other { return [other] }
+        return ["cases.json", "cases_more.json"].map { fixtures.appending(path: $0).path }
     }
 
     private func report(_ outcomes: [CaseOutcome], _ known: KnownAbove) {

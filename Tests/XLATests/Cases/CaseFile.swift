@@ -85,6 +85,16 @@ struct Case: Decodable {
         var attributes: NodeAttributes
         var shape: [Int]
         var dtype: String
+
+        init(id: String, op: String, operands: [String], attributes: NodeAttributes, shape: [Int], dtype: String) {
+            self.id = id
+            self.op = op
+            self.operands = operands
+            self.attributes = attributes
+            self.shape = shape
+            self.dtype = dtype
+        }
+
         enum CodingKeys: String, CodingKey {
             case id, op
             case operands = "in"
@@ -154,6 +164,9 @@ struct NodeAttributes: Decodable {
         case rhsBatch = "rhs_batch"
         case sharding
     }
+
+    /// None.
+    init() {}
 
     init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)

@@ -7,7 +7,6 @@ struct RecipeOutcome {
     /// Bytes of the busiest device per layer (of the whole piece where there are no layers), and outside the layers.
     var bytes = 0
     var edge = 0
-    var canonicalBytes = 0
     /// Exchanges of one layer.
     var exchanges: [ExchangeSummary: Int] = [:]
     var problem: String?
@@ -41,16 +40,13 @@ struct RecipeRunner {
     func run() -> RecipeOutcome {
         var outcome = RecipeOutcome(recipe: recipe)
         do {
-            let one = graph.expanded(recipe, layers: 1)
-            outcome.problem = try AnnotationCheck.constraintProblems(of: one).first
             guard graph.layer != nil else {
-                let (bytes, exchanges) = try measure(layers: 0, .sharded)
+                let (bytes, exchanges) = try measure(layers: 0)
                 (outcome.bytes, outcome.exchanges) = (bytes, exchanges)
-                outcome.canonicalBytes = try measure(layers: 0, .canonical).bytes
                 return outcome
             }
-            let low = try measure(layers: Self.depths.low, .sharded)
-            let high = try measure(layers: Self.depths.high, .sharded)
+            let low = try measure(layers: Self.depths.low)
+            let high = try measure(layers: Self.depths.high)
             let added = high.bytes - low.bytes
             outcome.bytes = added * recipe.layers
             outcome.edge = low.bytes - Self.depths.low * added
@@ -62,12 +58,12 @@ struct RecipeRunner {
     }
 
     /// Bytes that the busiest device sends, and the first device's exchanges.
-    func measure(layers: Int, _ order: ReductionOrder) throws -> (bytes: Int, exchanges: [ExchangeSummary: Int]) {
+    func measure(layers: Int) throws -> (bytes: Int, exchanges: [ExchangeSummary: Int]) {
         let item = graph.expanded(recipe, layers: layers)
         let translated = try CaseTranslator.translate(item)
         let compiled = try Compiler.compile(
             translated.program, mesh: translated.mesh, rules: translated.rules,
-            options: CompilerOptions(reductionOrder: order, links: .bandwidthOnly, inputs: .annotated))
+            options: CompilerOptions(reductionOrder: .sharded, links: .bandwidthOnly, inputs: .annotated))
         if let problem = AnnotationCheck(mesh: translated.mesh).inputProblems(of: item, in: compiled.locals).first {
             throw CaseError(problem)
         }
