@@ -299,7 +299,8 @@ struct GeneralOperationTests {
     /// Random parts of the result from operands that hold everything, and from those that hold just what is read.
     @Test(arguments: arithmetic + movement + products + choices)
     func parts(_ test: Case) throws {
-        let operation = test.operation()
+        var operation = test.operation()
+        operation.threads = 1
         let type = try operation.resultType()
         let whole = try operation.whole().floats
         var generator = SplitMix(state: UInt64(whole.count))
