@@ -15,6 +15,7 @@ struct Tessera: AsyncParsableCommand {
               tessera validate cluster.yaml          Is the file right?
               tessera plan cluster.yaml              What will each worker do?
               tessera generate "a red fox in snow"   One picture.
+              tessera batch prompts.jsonl -o DIR     Many pictures.
               tessera up cluster.yaml                Keep a cluster running.
 
             Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 failed, \
@@ -23,8 +24,8 @@ struct Tessera: AsyncParsableCommand {
             """,
         version: ProtocolVersion.build,
         subcommands: [
-            UpCommand.self, GenerateCommand.self, PlanCommand.self, ValidateCommand.self, DoctorCommand.self,
-            WorkerCommand.self, VersionCommand.self,
+            UpCommand.self, GenerateCommand.self, BatchCommand.self, PlanCommand.self, ValidateCommand.self,
+            DoctorCommand.self, WorkerCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

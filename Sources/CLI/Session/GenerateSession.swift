@@ -3,28 +3,48 @@ import Foundation
 import Logging
 import Protocol
 import Server
+import Synchronization
 
-/// The wiring of `generate`: an order for the running cluster, or for one that lives as long as the call.
+/// The wiring of `generate` and `batch`: orders for the running cluster, or for one that lives as long as the call.
 enum GenerateSession {
     /// How long a running cluster may take to answer.
     private static let helloDeadline = Duration.seconds(1)
 
     /// Makes the order's pictures; progress goes to the terminal.
     static func pictures(_ configuration: ClusterConfiguration, _ order: Generate) async throws -> Pictures {
+        let made = Mutex<Pictures?>(nil)
+        try await make(configuration, [order]) { _, pictures in made.withLock { $0 = pictures } }
+        guard let pictures = made.withLock({ $0 }) else { preconditionFailure("an order ends in pictures or an error") }
+        return pictures
+    }
+
+    /// Makes the pictures of several orders, one order after the other on one cluster; progress goes to the terminal.
+    ///
+    /// - Parameter deliver: gets the index of an order and its pictures, as soon as they are there.
+    static func make(
+        _ configuration: ClusterConfiguration, _ orders: [Generate],
+        deliver: @escaping @Sendable (Int, Pictures) throws -> Void
+    ) async throws {
         let signals = StopSignals()
         let logger = TerminalLog.logger(level: .critical)
         let progress = Progress()
         defer { progress.finish() }
-        return try await signals.stopping(after: 1) {
+        try await signals.stopping(after: 1) {
+            var start = 0
             if mayRun(configuration.control) {
                 let client = ClusterClient(endpoint: configuration.control.endpoint, logger: logger)
                 do {
-                    return try await client.generate(order, patience: helloDeadline) { show($0, progress) }
-                } catch let error as ClientError where error.code == "unreachable" {
+                    for (index, order) in orders.enumerated() {
+                        let pictures = try await client.generate(order, patience: helloDeadline) { show($0, progress) }
+                        progress.finish()
+                        try deliver(index, pictures)
+                        start = index + 1
+                    }
+                } catch let error as ClientError where error.code == "unreachable" && start == 0 {
                     logger.debug("no cluster answers", metadata: ["endpoint": "\(configuration.control.endpoint)"])
                 }
             }
-            return try await alone(configuration, order, progress, logger)
+            if start < orders.count { try await alone(configuration, orders, progress, logger, deliver) }
         }
     }
 
@@ -36,18 +56,23 @@ enum GenerateSession {
 
     /// Starts a cluster on a port of its own, makes the pictures and ends it.
     private static func alone(
-        _ configuration: ClusterConfiguration, _ order: Generate, _ progress: Progress, _ logger: Logger
-    ) async throws -> Pictures {
+        _ configuration: ClusterConfiguration, _ orders: [Generate], _ progress: Progress, _ logger: Logger,
+        _ deliver: @escaping @Sendable (Int, Pictures) throws -> Void
+    ) async throws {
         let studio = try Studio(configuration: configuration, progress: progress)
-        try studio.check(order)
+        for order in orders { try studio.check(order) }
         let settings = configuration.settings(
             bind: NetworkAddress(host: configuration.control.host, port: 0).endpoint, modelHash: studio.modelHash)
         let count = configuration.workers.count
         Terminal.shared.note("starting \(count == 1 ? "1 worker" : "\(count) workers") for this call")
-        return try await withCluster(settings, launcher: configuration.launcher(logger), logger: logger) { cluster in
-            try await studio.make(order, on: cluster) { report in
-                // The studio shows each worker's loading itself.
-                if report.phase != JobProgress.loadPhase { show(report, progress) }
+        try await withCluster(settings, launcher: configuration.launcher(logger), logger: logger) { cluster in
+            for (index, order) in orders.enumerated() {
+                let pictures = try await studio.make(order, on: cluster) { report in
+                    // The studio shows each worker's loading itself.
+                    if report.phase != JobProgress.loadPhase { show(report, progress) }
+                }
+                progress.finish()
+                try deliver(index, pictures)
             }
         }
     }

@@ -37,11 +37,12 @@ final class Studio: Sendable {
     /// Finds what is wrong with an order before a cluster starts for it.
     ///
     /// Throws as ``make(_:on:progress:)``.
-    func check(_ order: Generate) throws { _ = try GenerationPlan(try Self.request(order), for: model) }
+    func check(_ order: Generate) throws { _ = try GenerationPlan(try request(order), for: model) }
 
     /// Loads what pictures of the model's own size and settings need.
     func prepare(on cluster: Cluster, pictures: Int) async throws {
         var request = GenerationRequest(prompt: "")
+        configuration.generation.complete(&request)
         request.picturesPerPrompt = pictures
         let progress = progress
         try await loop(on: cluster).prepare(request) { progress.loaded($0) }
@@ -56,7 +57,7 @@ final class Studio: Sendable {
     func make(
         _ order: Generate, on cluster: Cluster, progress: @escaping @Sendable (JobProgress) async -> Void
     ) async throws -> Pictures {
-        let request = try Self.request(order)
+        let request = try request(order)
         let loop = loop(on: cluster)
         try await load(request, loop) { loaded in
             let (done, total) = (loaded.loadedByteCount, loaded.byteCount)
@@ -117,7 +118,7 @@ final class Studio: Sendable {
     }
 
     /// The order as the decoding loop takes it; decodes its pictures.
-    private static func request(_ order: Generate) throws -> GenerationRequest {
+    private func request(_ order: Generate) throws -> GenerationRequest {
         var request = GenerationRequest(prompt: order.prompt, seed: order.seed)
         request.negativePrompt = order.negativePrompt.isEmpty ? nil : order.negativePrompt
         request.picturesPerPrompt = order.count
@@ -129,6 +130,7 @@ final class Studio: Sendable {
             order.temperatureEnd.map { TemperatureRange(from: Float(start), to: Float($0)) }
                 ?? TemperatureRange(Float(start))
         }
+        configuration.generation.complete(&request)
         guard !order.image.isEmpty else { return request }
         let image = try PNGFile.decode(order.image).rgb
         if order.mask.isEmpty {

@@ -9,6 +9,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
     public var name: String
     /// What is served.
     public var model: ModelSettings
+    /// What an order leaves open.
+    public var generation: GenerationSettings
     /// The devices, one a worker in the order of ``workers``, with their relative speeds.
     public var mesh: Mesh
     /// Which mesh axes each logical axis is split over, and shardings written down for single parameters.
@@ -35,7 +37,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
 
     /// Makes a configuration without reading a file; the caller vouches for its consistency.
     public init(
-        name: String = "tessera", model: ModelSettings, mesh: Mesh = .single,
+        name: String = "tessera", model: ModelSettings, generation: GenerationSettings = GenerationSettings(),
+        mesh: Mesh = .single,
         rules: LogicalAxisRules = LogicalAxisRules([:]),
         launcher: LauncherKind = .local, workers: [WorkerSettings],
         dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
@@ -44,6 +47,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         precondition(workers.count == mesh.deviceCount, "a cluster has one worker a device")
         self.name = name
         self.model = model
+        self.generation = generation
         self.mesh = mesh
         self.rules = rules
         self.launcher = launcher

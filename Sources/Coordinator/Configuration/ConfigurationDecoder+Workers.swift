@@ -79,15 +79,7 @@ extension ConfigurationDecoder {
             reader.quantity(
                 section, "memory", units: Quantity.byteUnits, in: (1 << 20)...(1 << 50),
                 rangeText: "between 1MiB and 1024TiB", example: "4GiB") ?? worker.memoryByteCount
-        if let setting = reader.setting(section, "speed") {
-            if let speed = Double(setting.text), speed.isFinite, (0.01...100).contains(speed) {
-                worker.speed = speed
-            } else {
-                reader.note(
-                    "'\(reader.clipped(setting.text))' is not a number from 0.01 to 100", at: setting.location,
-                    keyPath: setting.keyPath)
-            }
-        }
+        worker.speed = reader.real(section, "speed", in: 0.01...100) ?? worker.speed
         return worker
     }
 

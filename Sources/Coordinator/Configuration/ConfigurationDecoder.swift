@@ -10,7 +10,7 @@ struct ConfigurationDecoder {
     let checksFiles: Bool
 
     private static let keys = [
-        "name", "model", "mesh", "rules", "overrides", "workers", "data_plane", "control", "server",
+        "name", "model", "generation", "mesh", "rules", "overrides", "workers", "data_plane", "control", "server",
     ]
 
     /// The configuration; nil where something without which it cannot exist is wrong (and noted).
@@ -20,6 +20,7 @@ struct ConfigurationDecoder {
         if let root, top.values.isEmpty, root.mapping == nil { return nil }
         let name = reader.name(top, "name") ?? "tessera"
         let model = model(top)
+        let generation = generation(top)
         let axes = mesh(top)
         let overrides = overrides(top, axes: axes ?? [])
         let rules = rules(top, axes: axes ?? [], hasOverrides: !overrides.isEmpty)
@@ -34,7 +35,7 @@ struct ConfigurationDecoder {
         }
         guard let model, let axes, let workers, axes.reduce(1, { $0 * $1.size }) == workers.count else { return nil }
         return ClusterConfiguration(
-            name: name, model: model, mesh: Mesh(axes, speeds: workers.map(\.speed)),
+            name: name, model: model, generation: generation, mesh: Mesh(axes, speeds: workers.map(\.speed)),
             rules: LogicalAxisRules(rules, overrides: overrides), launcher: launcher, workers: workers,
             dataPlane: dataPlane, control: control, server: server)
     }
@@ -103,6 +104,15 @@ struct ConfigurationDecoder {
             let setting = reader.setting(section, "path")
         else { return }
         reader.note("there is no folder '\(path)'", at: setting.location, keyPath: "model.path")
+    }
+
+    private func generation(_ top: ConfigurationSection) -> GenerationSettings {
+        let section = reader.section(
+            top.values["generation"], keyPath: "generation", keys: ["steps", "guidance_scale", "temperature"])
+        return GenerationSettings(
+            steps: reader.integer(section, "steps", in: 1...GenerationPlan.Limits.steps),
+            guidanceScale: reader.real(section, "guidance_scale", in: 0...100).map { Float($0) },
+            temperature: reader.real(section, "temperature", in: 0...100).map { Float($0) })
     }
 
     // MARK: Network

@@ -136,6 +136,17 @@ final class ConfigurationReader {
         return Setting(text: text, keyPath: keyPath, location: .environment(variable))
     }
 
+    /// A finite number of a range; nil where it is absent or wrong (and noted).
+    func real(_ section: ConfigurationSection, _ key: String, in range: ClosedRange<Double>) -> Double? {
+        guard let setting = setting(section, key) else { return nil }
+        if let value = Double(setting.text), value.isFinite, range.contains(value) { return value }
+        func text(_ bound: Double) -> String { bound == bound.rounded() ? String(Int(bound)) : String(bound) }
+        note(
+            "'\(clipped(setting.text))' is not a number from \(text(range.lowerBound)) to \(text(range.upperBound))",
+            at: setting.location, keyPath: setting.keyPath)
+        return nil
+    }
+
     /// A whole number in a range.
     func integer(_ section: ConfigurationSection, _ key: String, in range: ClosedRange<Int>) -> Int? {
         guard let setting = setting(section, key) else { return nil }

@@ -9,9 +9,14 @@ struct ReferenceFixture: Sendable, CustomStringConvertible {
     let info: Info
 
     var description: String { url.lastPathComponent }
-    var path: String { url.path }
+    /// Folder of the model: the fixture's own, or one that it names, from the project's root.
+    var path: String { info.checkpoint.map { Self.root.appendingPathComponent($0).path } ?? url.path }
+
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent()
 
     struct Info: Decodable, Sendable {
+        var checkpoint: String?
         var prompts: [String]
         var trajectories: [String: Trajectory]
     }
@@ -48,13 +53,12 @@ struct ReferenceFixture: Sendable, CustomStringConvertible {
 
     /// Folders below Tests/Fixtures whose names start with `amused`, or those in the folder that `TESSERA_FIXTURES` names.
     static let all: [ReferenceFixture] = {
-        let root =
+        let folder =
             ProcessInfo.processInfo.environment["TESSERA_FIXTURES"].map { URL(fileURLWithPath: $0) }
-            ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appendingPathComponent("Fixtures")
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: root.path)) ?? []
+            ?? root.appendingPathComponent("Tests/Fixtures")
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         return names.filter { $0.hasPrefix("amused") }.sorted().compactMap {
-            try? ReferenceFixture(root.appendingPathComponent($0))
+            try? ReferenceFixture(folder.appendingPathComponent($0))
         }
     }()
 

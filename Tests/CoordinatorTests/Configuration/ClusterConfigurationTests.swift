@@ -12,6 +12,7 @@ import Testing
             """
             name: big-one
             model: {path: checkpoints/amused, dtype: f32, weights: file}
+            generation: {steps: 16, guidance_scale: 4.5, temperature: 1}
             mesh: {model: 3, data: 1}
             rules: {heads: model, mlp: [model], batch: [data], rows: ~, vocab: [data, model]}
             overrides:
@@ -35,6 +36,7 @@ import Testing
             configuration.model
                 == ModelSettings(
                     source: .path("/etc/tessera/checkpoints/amused"), dtype: .f32, weights: .file))
+        #expect(configuration.generation == GenerationSettings(steps: 16, guidanceScale: 4.5, temperature: 1))
         #expect(configuration.mesh == Mesh([.init("model", 3), .init("data", 1)], speeds: [2.5, 1, 1]))
         #expect(
             configuration.rules
@@ -55,6 +57,20 @@ import Testing
         #expect(configuration.control == NetworkAddress(host: "::1", port: 0))
         #expect(configuration.server == NetworkAddress(host: "0.0.0.0", port: 8001))
         #expect(configuration.warnings.isEmpty)
+    }
+
+    @Test func generationFillsInWhatARequestLeavesOpen() {
+        let settings = GenerationSettings(steps: 16, guidanceScale: 4.5, temperature: 1)
+        var open = GenerationRequest(prompt: "a fox")
+        settings.complete(&open)
+        #expect(open.steps == 16 && open.guidanceScale == 4.5 && open.temperature == TemperatureRange(1))
+        var given = GenerationRequest(prompt: "a fox")
+        (given.steps, given.guidanceScale) = (3, 1)
+        settings.complete(&given)
+        #expect(given.steps == 3 && given.guidanceScale == 1 && given.temperature == TemperatureRange(1))
+        var untouched = GenerationRequest(prompt: "a fox")
+        GenerationSettings().complete(&untouched)
+        #expect(untouched == GenerationRequest(prompt: "a fox"))
     }
 
     @Test func theShortestFileIsOneDevice() throws {

@@ -1,0 +1,23 @@
+/// What a picture is made with where its order says nothing; nil leaves it to the model.
+public struct GenerationSettings: Sendable, Hashable {
+    /// Decoding steps.
+    public var steps: Int?
+    /// Guidance scale; 1 and less: no guidance.
+    public var guidanceScale: Float?
+    /// Temperature of the first step; it falls as the model's does.
+    public var temperature: Float?
+
+    /// Makes settings.
+    public init(steps: Int? = nil, guidanceScale: Float? = nil, temperature: Float? = nil) {
+        self.steps = steps
+        self.guidanceScale = guidanceScale
+        self.temperature = temperature
+    }
+
+    /// Fills in what a request leaves open.
+    public func complete(_ request: inout GenerationRequest) {
+        request.steps = request.steps ?? steps
+        request.guidanceScale = request.guidanceScale ?? guidanceScale
+        request.temperature = request.temperature ?? temperature.map { TemperatureRange($0) }
+    }
+}
