@@ -87,7 +87,7 @@ struct RandomMessages {
             program.buffers.append(
                 LocalBuffer(
                     dtype: pick(DType.allCases), dims: dims, box: box(in: dims.map(\.size)), nodes: held,
-                    leafCount: held == nil ? 0 : leaves,
+                    leafCount: held == nil ? 0 : leaves, isLocalSum: held != nil && flag(),
                     storage: pick([
                         .arena(offset: 64 * int(0...500)), .parameter(int(0...program.parameters.count - 1)),
                         .resident(int(0...residentCount - 1)),

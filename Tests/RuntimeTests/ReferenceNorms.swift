@@ -55,12 +55,14 @@ enum ReferenceNorms {
     private static func reduce(_ x: Sample, _ attributes: Attributes, _ type: TensorType) -> [Double] {
         let reduced = Set(attributes.ints("dims"))
         let kind = attributes.text("kind")
-        var out = [Double](repeating: kind == "max" ? -.infinity : 0, count: type.elementCount)
+        let nothing = kind == "max" ? -Double.infinity : kind == "min" ? Double.infinity : 0
+        var out = [Double](repeating: nothing, count: type.elementCount)
         for (index, value) in zip(indices(x.sizes), x.values) {
             let kept = index.enumerated().filter { !reduced.contains($0.offset) }.map(\.element)
             let place = zip(kept, type.sizes).reduce(0) { $0 * $1.1 + $1.0 }
             switch kind {
             case "max": out[place] = max(out[place], value)
+            case "min": out[place] = min(out[place], value)
             case "sumSquares": out[place] += value * value
             case "sumSqrt": out[place] += value.squareRoot()
             default: out[place] += value
