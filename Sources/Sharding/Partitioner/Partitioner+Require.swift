@@ -120,9 +120,7 @@ extension Partitioner {
     /// The boxes that a weight or input lies in; nil where any will do.
     mutating func storedSet(_ value: Program.ValueID) -> Int? {
         let operation = program.operations[value]
-        let isFree =
-            operation.opcode == .input
-            && (options.inputs == .anywhere || !shardings[value].dims.contains { !$0.isOpen })
+        let isFree = operation.opcode == .input && options.inputs == .anywhere
         return isFree ? nil : geometry.set(operation.type.dims, Layout(shardings[value].dims.map(\.axes)))
     }
 
