@@ -96,7 +96,8 @@ extension Case {
                 return value == "nil" || child.label == "sharding" ? nil : "\(child.label ?? ""): \(value)"
             }
             let sharding = node.attributes.sharding.map { " " + text($0) } ?? ""
-            lines.append("\(node.id) = \(node.op)(\(node.operands.joined(separator: ", "))) \(values)\(sharding) \(node.shape)")
+            let operands = node.operands.joined(separator: ", ")
+            lines.append("\(node.id) = \(node.op)(\(operands)) \(values)\(sharding) \(node.shape)")
         }
         return (lines + ["outputs \(graph.outputs)"]).joined(separator: "\n")
     }

@@ -62,7 +62,7 @@ struct RandomGraph {
     private mutating func input(_ shape: [Int], dtype: String = "f32") -> (id: String, shape: [Int]) {
         let id = "i\(inputs.count)"
         inputs.append(["id": id, "shape": shape, "dtype": dtype])
-        if chance(60) { annotations[id] = sharding(shape.count).map { $0 ?? [String]() } }
+        if chance(60) { annotations[id] = sharding(shape) }
         let value = (id: id, shape: shape)
         if dtype == "f32" { values.append(value) }
         return value
@@ -74,13 +74,13 @@ struct RandomGraph {
         values.append((id, shape))
     }
 
-    /// Axes of each dimension, each used once; nil: open.
-    private mutating func sharding(_ rank: Int) -> [[String]?] {
-        var dims: [[String]?] = (0..<rank).map { _ in [] }
-        if rank == 0 { return dims }
+    /// Axes of each dimension, each used once; a dimension of one element is never split.
+    private mutating func sharding(_ shape: [Int]) -> [[String]] {
+        var dims: [[String]] = shape.map { _ in [] }
+        let open = shape.indices.filter { shape[$0] > 1 }
+        if open.isEmpty { return dims }
         for axis in mesh {
-            let parts = pieces(axis)
-            for part in parts where chance(60) { dims[int(0...(rank - 1))]?.append(part) }
+            for part in pieces(axis) where chance(60) { dims[pick(Array(open))].append(part) }
         }
         return dims
     }
@@ -95,7 +95,9 @@ struct RandomGraph {
 
     private mutating func step() {
         let x = chance(70) ? values[values.count - 1] : pick(values)
-        if x.shape.reduce(1, *) > 3000 { return add("reduce", [x.id], ["kind": "max", "dims": [0]], Array(x.shape.dropFirst())) }
+        if x.shape.reduce(1, *) > 3000 {
+            return add("reduce", [x.id], ["kind": "max", "dims": [0]], Array(x.shape.dropFirst()))
+        }
         switch int(0...17) {
         case 0: add(pick(["neg", "abs"]), [x.id], [:], x.shape)
         case 1, 2: binary(x)
@@ -260,7 +262,7 @@ struct RandomGraph {
     }
 
     private mutating func constrain(_ x: (id: String, shape: [Int])) {
-        let dims: [Any] = sharding(x.shape.count).map { dim -> Any in chance(30) ? "?" : (dim ?? []) as Any }
+        let dims: [Any] = sharding(x.shape).map { dim -> Any in chance(30) ? "?" : dim }
         add("constraint", [x.id], ["sharding": dims], x.shape)
     }
 }
