@@ -1,4 +1,5 @@
 import Program
+import Tensor
 
 /// How a result may be reduced over devices that each saw a part of a dimension.
 enum ReductionKind: Sendable, Hashable {
@@ -109,6 +110,8 @@ struct ShardingRuleBuilder {
         guard let first = operands.first else { return }
         let count = operandTypes[first.operand].dims[first.dim].granuleCount
         guard operands.allSatisfy({ operandTypes[$0.operand].dims[$0.dim].granuleCount == count }) else { return }
+        // Partial results are f32; sums are rounded when they are complete.
+        guard resultType.dtype == .f32 || (kind == .sum && resultType.dtype == .bf16) else { return }
         let factor = append(.reduction(kind), count)
         rule.factors[factor].isTree = isTree
         for carrier in operands {
