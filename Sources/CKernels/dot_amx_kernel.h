@@ -2,11 +2,11 @@
 // TARGET (function attribute), TILES (declares the tile registers), TILE_ZERO(t), TILE_LOAD(t, address, stride),
 // TILE_STORE(t, address, stride), TILE_DOT(c, a, b); and IS_INT8, whether that multiplies int8 instead of bf16.
 //
-// A step of 32 of k (64 of int8, at the same bytes and cycles) does 32 * 32 * 64 = 65536 flops in four tile products (64 cycles) and loads four tiles of 1 KiB.
+// A step of 32 of k does 32 * 32 * 64 = 65536 flops in four tile products (64 cycles) and loads four tiles of 1 KiB.
 // Both operands from the second-level cache would need 64 bytes a cycle, more than it sustains; so a block of 256 of
-// k (512) of the weights' panel (16 KiB) stays in the first level over all rows, while x streams from the second at 32
+// k of the weights' panel (16 KiB) stays in the first level over all rows, while x streams from the second at 32
 // bytes a cycle, and the tiles of the result (read and written once for each block) at 8. With few rows the limit is
-// memory.
+// memory. int8 has 64 of k in a step, and 512 in a block, at the same bytes and cycles.
 #include "dot_kernel.h"
 
 enum { ROWS = 32, COLUMNS = 32, STEP = IS_INT8 ? 64 : 32, STRIDE = COLUMNS * 4 };

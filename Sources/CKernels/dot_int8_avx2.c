@@ -1,8 +1,8 @@
 // AVX2 int8 micro kernel: 6 rows x 16 columns, x staged as int16, weights widened from int8 in registers.
 //
-// Two elements of k of 8 columns: one vpmaddwd (exact; vpmaddubsw would saturate) and one vpaddd, 16 multiply-adds in
-// two instructions, as a fused f32 operation does in one of half as many ports. So compute is about as fast as bf16
-// on the same machine; the gain is half the bytes of weights, which is what few rows are limited by.
+// Two elements of k of 8 columns: one vpmaddwd (exact; vpmaddubsw would saturate) and one vpaddd: 16 multiply-adds in
+// two instructions, where bf16 widened to f32 takes two of 8 each. So compute is about as fast as bf16 on the same
+// machine; the gain is half the bytes of weights, which is what few rows are limited by.
 #if defined(__x86_64__)
 #include <immintrin.h>
 

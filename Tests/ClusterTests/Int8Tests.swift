@@ -54,7 +54,8 @@ struct Int8Tests {
         let grid = try lifted("input_ids")
         func logits(_ precision: ModelPrecision) throws -> HostTensor {
             let model = try AmusedModel(folder: fixture.path, precision: precision)
-            let cluster = SimulatedCluster(mesh: .single, rules: LogicalAxisRules([:]), sources: try Self.sources(model))
+            let cluster = SimulatedCluster(
+                mesh: .single, rules: LogicalAxisRules([:]), sources: try Self.sources(model))
             let key = try cluster.installNow(
                 model.transformerProgram(batch: grid.dims[1], rows: grid.dims[2], columns: grid.dims[3]))
             return try #require(
@@ -77,7 +78,8 @@ struct Int8Tests {
         )
         func error(_ got: HostTensor) -> Float {
             let (a, b) = (got.floats, reference.floats)
-            return (zip(a, b).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+            return
+                (zip(a, b).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
                 / b.reduce(Float(0)) { $0 + $1 * $1 }).squareRoot()
         }
         let same = zip(codes(half), codes(int8)).filter { $0 == $1 }.count
@@ -90,12 +92,15 @@ struct Int8Tests {
 
     @Test("The plan says what a worker keeps, and that it is little more than a byte a weight")
     func memory() throws {
-        func kept(_ precision: ModelPrecision, _ mesh: Mesh, _ rules: [String: [String]]) throws -> [(plan: Int, real: Int)] {
+        func kept(_ precision: ModelPrecision, _ mesh: Mesh, _ rules: [String: [String]]) throws -> [(
+            plan: Int, real: Int
+        )] {
             let model = try AmusedModel(preset: "amused-tiny", seed: 2, precision: precision)
             var planner = Planner(mesh: mesh, rules: LogicalAxisRules(rules))
             let text = try planner.compile(model.textProgram(batch: 1, guided: true)).program
             let step = try planner.compile(
-                model.stepProgram(batch: 1, guided: true, rows: 8, columns: 8, noise: .generated)).program
+                model.stepProgram(batch: 1, guided: true, rows: 8, columns: 8, noise: .generated)
+            ).program
             return try (0..<mesh.deviceCount).map { device in
                 let locals = [text.locals[device], step.locals[device]]
                 let store = WeightStore(sources: try Self.sources(model))

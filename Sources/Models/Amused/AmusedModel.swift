@@ -29,7 +29,8 @@ public struct AmusedModel: Sendable {
     /// Every weight that the graphs need is looked for. `replacing`: weight files to take instead of a part's own.
     /// Throws ``CheckpointError`` with everything that is wrong.
     public init(
-        folder: String, precision: ModelPrecision = .bf16, variant: WeightVariant = .full, replacing: [String: String] = [:]
+        folder: String, precision: ModelPrecision = .bf16, variant: WeightVariant = .full,
+        replacing: [String: String] = [:]
     ) throws(CheckpointError) {
         configuration = try AmusedConfiguration.read(folder: folder)
         let checkpoint = try Checkpoint(

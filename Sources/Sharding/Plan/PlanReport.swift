@@ -130,7 +130,9 @@ public struct PlanReport: Sendable, Codable, Hashable {
         var bytes: [String: Int] = [:]
         for weight in programs.flatMap(\.locals).flatMap(\.storedWeights) {
             let name = weight.slice.spec.name
-            if forms[name, default: []].insert(weight.form).inserted { bytes[name, default: 0] += weight.wholeByteCount }
+            if forms[name, default: []].insert(weight.form).inserted {
+                bytes[name, default: 0] += weight.wholeByteCount
+            }
         }
         var seen: Set<String> = []
         return programs.flatMap(\.parameters).filter { seen.insert("\($0.name) \($0.sharding)").inserted }.map {

@@ -160,7 +160,8 @@ struct AmusedModelTests {
     @Test("int8 mode is bf16 mode with int8 products in text encoder and transformer")
     func int8() throws {
         let (half, int8) = (
-            try AmusedModel(preset: "amused-tiny", seed: 1), try AmusedModel(preset: "amused-tiny", seed: 1, precision: .int8)
+            try AmusedModel(preset: "amused-tiny", seed: 1),
+            try AmusedModel(preset: "amused-tiny", seed: 1, precision: .int8)
         )
         #expect(int8.identity == half.identity)
         for (program, plain) in zip(Self.programs(int8), Self.programs(half)) {
