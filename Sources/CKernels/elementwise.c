@@ -82,17 +82,6 @@ TK_CLONES void tk_modulate(void *out, tk_dtype out_dtype, const void *x, tk_dtyp
     }
 }
 
-TK_CLONES void tk_concat(void *out, tk_dtype out_dtype, size_t out_count, size_t offset, const void *in,
-                         tk_dtype in_dtype, size_t count, size_t begin, size_t end) {
-    float x[TK_CHUNK];
-    for (size_t r = begin; r < end; r++)
-        for (size_t i = 0; i < count; i += TK_CHUNK) {
-            const size_t n = tk_least(TK_CHUNK, count - i);
-            tk_load(x, in, in_dtype, r * count + i, n);
-            tk_store(out, out_dtype, r * out_count + offset + i, x, n);
-        }
-}
-
 void tk_sinusoid(void *out, tk_dtype out_dtype, const void *in, tk_dtype in_dtype, size_t count, size_t width,
                  double max_period) {
     const size_t half = width / 2;

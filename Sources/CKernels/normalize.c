@@ -133,6 +133,13 @@ TK_CLONES void tk_response_norm(void *out, tk_dtype out_dtype, const void *x, tk
         }
 }
 
+TK_INLINE int is_extreme(tk_reduction kind) { return kind == TK_MAX || kind == TK_MIN; }
+
+/// What a reduction of nothing gives.
+TK_INLINE float nothing(tk_reduction kind) {
+    return kind == TK_MAX ? -INFINITY : kind == TK_MIN ? INFINITY : 0.0f;
+}
+
 TK_INLINE void prepare(tk_reduction kind, float *restrict v, size_t n) {
     if (kind == TK_SUM_SQUARES)
         for (size_t j = 0; j < n; j++) v[j] *= v[j];
@@ -143,24 +150,26 @@ TK_INLINE void prepare(tk_reduction kind, float *restrict v, size_t n) {
 TK_CLONES float tk_reduce_run(tk_reduction kind, const void *x, tk_dtype dtype, size_t offset, size_t count) {
     float v[TK_CHUNK];
     tk_lanes sums = {{0}};
-    float greatest = -INFINITY;
+    float best = nothing(kind);
     for (size_t i = 0; i < count; i += TK_CHUNK) {
         const size_t n = tk_least(TK_CHUNK, count - i);
         tk_load(v, x, dtype, offset + i, n);
         if (kind == TK_MAX) {
-            for (size_t j = 0; j < n; j++) greatest = v[j] > greatest ? v[j] : greatest;
+            for (size_t j = 0; j < n; j++) best = v[j] > best ? v[j] : best;
+        } else if (kind == TK_MIN) {
+            for (size_t j = 0; j < n; j++) best = v[j] < best ? v[j] : best;
         } else {
             prepare(kind, v, n);
             tk_lanes_add(&sums, v, n);
         }
     }
-    return kind == TK_MAX ? greatest : tk_lanes_total(&sums);
+    return is_extreme(kind) ? best : tk_lanes_total(&sums);
 }
 
 TK_CLONES void tk_reduce_rows(tk_reduction kind, float *out, const void *x, tk_dtype dtype, size_t offset, size_t rows,
                               size_t count) {
     float v[TK_CHUNK];
-    for (size_t i = 0; i < count; i++) out[i] = kind == TK_MAX ? -INFINITY : 0.0f;
+    for (size_t i = 0; i < count; i++) out[i] = nothing(kind);
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < count; i += TK_CHUNK) {
             const size_t n = tk_least(TK_CHUNK, count - i);
@@ -168,6 +177,8 @@ TK_CLONES void tk_reduce_rows(tk_reduction kind, float *out, const void *x, tk_d
             tk_load(v, x, dtype, offset + r * count + i, n);
             if (kind == TK_MAX) {
                 for (size_t j = 0; j < n; j++) sums[j] = v[j] > sums[j] ? v[j] : sums[j];
+            } else if (kind == TK_MIN) {
+                for (size_t j = 0; j < n; j++) sums[j] = v[j] < sums[j] ? v[j] : sums[j];
             } else {
                 prepare(kind, v, n);
                 for (size_t j = 0; j < n; j++) sums[j] += v[j];
@@ -177,11 +188,12 @@ TK_CLONES void tk_reduce_rows(tk_reduction kind, float *out, const void *x, tk_d
 
 float tk_reduce_gather(tk_reduction kind, const void *x, tk_dtype dtype, size_t offset, const ptrdiff_t *offsets,
                        size_t count) {
-    float sum = kind == TK_MAX ? -INFINITY : 0.0f;
+    float sum = nothing(kind);
     for (size_t i = 0; i < count; i++) {
         float v = tk_read(x, dtype, offset + (size_t)offsets[i]);
         prepare(kind, &v, 1);
-        sum = kind == TK_MAX ? (v > sum ? v : sum) : sum + v;
+        if (is_extreme(kind)) sum = (kind == TK_MAX ? v > sum : v < sum) ? v : sum;
+        else sum += v;
     }
     return sum;
 }

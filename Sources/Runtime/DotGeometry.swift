@@ -16,16 +16,20 @@ struct DotGeometry: Hashable {
     init(weights: LocalBuffer, result: LocalBuffer, contract: Int) {
         let first = weights.dims.count - contract
         let dim = weights.dims[first]
-        let inner = weights.dims[(first + 1)...].reduce(1) { $0 * $1.size }
+        let inner = weights.box.dims[(first + 1)...].reduce(1, *)
         let local = weights.box.ranges[first]
         for index in (first + 1)..<max(first + 1, weights.dims.count) {
             precondition(
-                weights.box.ranges[index] == 0..<weights.dims[index].size,
+                result.isLocalSum || weights.box.ranges[index] == 0..<weights.dims[index].size,
                 "dot: only the first contracted dimension is split")
         }
         columns = weights.box.ranges[..<first].reduce(1) { $0 * $1.count }
         depth = local.count * inner
         segment = max(1, dim.granule * inner)
+        if result.isLocalSum {
+            ranges = [0..<depth]
+            return
+        }
         guard let nodes = result.nodes else {
             precondition(local == 0..<dim.size, "dot: a complete result needs the whole contracted dimension")
             ranges = [0..<depth]

@@ -85,13 +85,20 @@ public final class Executor {
                 exchange: program.exchanges[index], index: index, program: program, table: table,
                 staging: base + program.exchanges[index].stagingOffset, pool: threads, scratch: scratch)
         }
-        steps = program.instructions.map { instruction in
+        var steps: [Step] = []
+        for (number, instruction) in program.instructions.enumerated() {
             switch instruction {
-            case .compute(let compute): .kernel(builder.kernel(compute))
-            case .exchangeStart(let index): runners[index].map { .start($0) } ?? .kernel({})
-            case .exchangeFinish(let index): runners[index].map { .finish($0) } ?? .kernel({})
+            case .compute(let compute):
+                do throws(KernelError) { steps.append(.kernel(try builder.kernel(compute))) } catch {
+                    throw ExecutionError(
+                        .invalidProgram, program: program.name, instruction: number,
+                        operation: compute.opcode.rawValue, scope: compute.scope, reason: error.reason)
+                }
+            case .exchangeStart(let index): steps.append(runners[index].map { .start($0) } ?? .kernel({}))
+            case .exchangeFinish(let index): steps.append(runners[index].map { .finish($0) } ?? .kernel({}))
             }
         }
+        self.steps = steps
         guard scratch.allocate() else { throw Self.outOfMemory(program, scratch.byteCount) }
     }
 

@@ -21,10 +21,13 @@ struct Operand {
     let table: BufferTable
     /// Sizes of the part that is here.
     let shape: [Int]
+    /// Where the part lies instead of in the buffer: a copy of what the kernel needs of it.
+    private let view: (scratch: Scratch, offset: Int)?
     /// Elements of the part that is here, one partial result of it where the buffer has several.
     let count: Int
 
-    init(index: Int, buffer: LocalBuffer, table: BufferTable) {
+    init(index: Int, buffer: LocalBuffer, table: BufferTable, view: (scratch: Scratch, offset: Int)? = nil) {
+        self.view = view
         self.index = index
         self.buffer = buffer
         self.table = table
@@ -35,7 +38,10 @@ struct Operand {
     var rank: Int { shape.count }
     /// Sizes of the whole value.
     var sizes: [Int] { buffer.dims.map(\.size) }
-    var pointer: UnsafeMutableRawPointer { table[index] }
+    var pointer: UnsafeMutableRawPointer {
+        if let view { return view.scratch.operands + view.offset }
+        return table[index]
+    }
     var ranges: [Range<Int>] { buffer.box.ranges }
     var dtype: DType { buffer.dtype }
 
@@ -43,6 +49,27 @@ struct Operand {
     var real: tk_dtype {
         precondition(dtype == .f32 || dtype == .bf16, "the operand holds f32 or bf16")
         return dtype == .bf16 ? TK_BF16 : TK_F32
+    }
+
+    /// Element type for kernels that take integers too.
+    var element: tk_element {
+        switch dtype {
+        case .f32: TK_ELEMENT_F32
+        case .bf16: TK_ELEMENT_BF16
+        case .i32: TK_ELEMENT_I32
+        case .u8: TK_ELEMENT_U8
+        case .f16: preconditionFailure("f16 is never computed with")
+        }
+    }
+
+    /// The operand with only a box of its part, which is copied to a place in scratch; and that copy.
+    func narrowed(to box: Box, at offset: Int, _ scratch: Scratch) -> (operand: Operand, copy: BoxCopy) {
+        var part = buffer
+        part.box = box
+        let copy = BoxCopy(
+            from: box.relative(to: buffer.box), sourceShape: shape, to: Box(covering: box.dims),
+            destinationShape: box.dims, elementByteCount: dtype.byteCount)
+        return (Operand(index: index, buffer: part, table: table, view: (scratch, offset)), copy)
     }
 
     var floats: UnsafeMutablePointer<Float> { pointer.assumingMemoryBound(to: Float.self) }

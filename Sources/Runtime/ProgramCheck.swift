@@ -58,21 +58,70 @@ struct ProgramCheck {
         let problem = OpcodeSignature.of(compute.opcode).problem(
             operandCount: compute.operands.count, attributes: compute.attributes)
         try need(problem == nil, index, "\(place): \(problem ?? "")")
+        try checkShape(index, compute, place)
+        if let problem = ElementTypes.problem(compute, program.buffers) {
+            try need(false, index, "\(place): \(problem)")
+        }
+        let needs = OperandNeeds(compute, program.buffers)
+        try checkNodes(index, needs, place)
+        guard program.buffers[compute.result].byteCount > 0, let boxes = needs.boxes() else { return }
+        for (box, operand) in zip(boxes, needs.operands) {
+            try need(
+                box.isEmpty || (operand.byteCount > 0 && operand.box.contains(box)), index,
+                "\(place): an operand does not hold what the result's part is made of")
+        }
+    }
+
+    private func checkShape(
+        _ index: Int, _ compute: ComputeInstruction, _ place: String
+    ) throws(ExecutionError) {
+        let result = program.buffers[compute.result]
         if compute.opcode == .constant { return }
         if compute.opcode == .iota {
-            return try need(
-                program.buffers[compute.result].dims.indices.contains(compute.attributes.int("dim")), index,
-                "\(place): it counts along no dimension")
+            let dim = compute.attributes.int("dim")
+            return try need(result.dims.indices.contains(dim), index, "\(place): it counts along no dimension")
         }
         let types = compute.operands.map { TensorType(program.buffers[$0].dtype, program.buffers[$0].dims) }
-        let dims: [Dim]
+        var sizes: [Int]
         do {
-            dims = try ShapeRule.infer(compute.opcode, types, compute.attributes).dims
+            sizes = try ShapeRule.infer(compute.opcode, types, compute.attributes).dims.map(\.size)
         } catch {
             throw ExecutionError(.invalidProgram, program: program.name, instruction: index, reason: "\(error)")
         }
-        let result = program.buffers[compute.result].dims
-        try need(dims.map(\.size) == result.map(\.size), index, "\(place): the result has another shape")
+        if compute.opcode == .topK, result.dims.count == sizes.count {
+            // The candidates of several devices stand one after the other.
+            let (dim, k) = (sizes.count - 2, compute.attributes.int("k"))
+            if result.dims[dim].size % k == 0 { sizes[dim] = result.dims[dim].size }
+            try need(
+                result.box.isEmpty || (result.box.ranges[dim].count == k && result.box.ranges[dim + 1].count == 2),
+                index,
+                "\(place): the result's part is not k pairs")
+        }
+        if [.argMax, .mergeTopK].contains(compute.opcode), result.dims.count == sizes.count {
+            let last = compute.opcode == .argMax ? 1 : 2
+            try need(
+                result.box.isEmpty || result.box.dims.suffix(last) == sizes.suffix(last), index,
+                "\(place): the result's part is not whole pairs or triples")
+        }
+        try need(sizes == result.dims.map(\.size), index, "\(place): the result has another shape")
+    }
+
+    /// A result's tree nodes belong to the tree that the operation sums in.
+    private func checkNodes(_ index: Int, _ needs: OperandNeeds, _ place: String) throws(ExecutionError) {
+        let result = needs.result
+        let dim = needs.leafDimension
+        if result.isLocalSum {
+            return try need(
+                dim != nil && result.nodes?.count == 1, index, "\(place): a sum of what is here is one partial result")
+        }
+        guard let dim, let nodes = result.nodes else { return }
+        try need(
+            result.leafCount == dim.granuleCount
+                && nodes.allSatisfy { (0..<dim.granuleCount).contains($0.first) && (0...40).contains($0.level) },
+            index, "\(place): the result's tree nodes are not those of the reduced dimension")
+        try need(
+            zip(nodes, nodes.dropFirst()).allSatisfy { $0.first < $1.first }, index,
+            "\(place): the result's tree nodes are not in order")
     }
 
     private func checkExchange(_ index: Int, _ exchange: Exchange) throws(ExecutionError) {

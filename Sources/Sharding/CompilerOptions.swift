@@ -37,8 +37,7 @@ public struct LinkCosts: Sendable, Hashable {
 public enum InputPlacement: String, Sendable, Hashable, CaseIterable {
     /// Every device takes from the caller whatever it reads: inputs cost nothing in any layout.
     case anywhere
-    /// As annotated: a device holds the box that the annotation gives it, and what it reads beyond is exchanged. Inputs
-    /// without an annotation still lie anywhere.
+    /// As planned: a device holds the box that annotation or propagation give it, and what it reads beyond is exchanged.
     case annotated
 }
 

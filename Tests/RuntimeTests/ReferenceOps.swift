@@ -13,7 +13,7 @@ enum ReferenceOps {
         case .constant, .iota, .dotGeneral, .unary, .binary, .compare, .select, .annotate, .broadcast, .transpose,
             .reshape, .slice, .pad, .reverse, .dynamicSlice, .dynamicUpdate, .sort, .convGeneral, .maxPool, .resize,
             .argMax, .topK, .mergeTopK:
-            return []
+            return each { ReferenceGeneral(operation).element($0) }
         case .dot: return dot(x[0], x[1], attributes.int("contract"))
         case .gather:
             let idRank = x[1].type.rank
@@ -35,16 +35,7 @@ enum ReferenceOps {
                 return x[0].at(i) * (1 + x[1].at(row + [0, last])) + x[1].at(row + [1, last])
             }
         case .cast: return x[0].values
-        case .concat:
-            return each { i in
-                var last = i[i.count - 1]
-                for operand in x {
-                    let size = operand.sizes[operand.type.rank - 1]
-                    if last < size { return operand.at(i.dropLast() + [last]) }
-                    last -= size
-                }
-                return .nan
-            }
+        case .concat: return each { ReferenceGeneral(operation).element($0) }
         case .sinusoid: return sinusoid(x[0], attributes.int("width"), attributes.float("maxPeriod"))
         case .rmsNorm, .layerNorm, .groupSum, .groupSquares, .groupNormalize, .globalResponseNorm, .reduce:
             return ReferenceNorms.apply(operation, type)

@@ -5,6 +5,23 @@ import Tensor
 struct Sample {
     let type: TensorType
     let values: [Double]
+    /// Notes what is read, where that is asked for.
+    var reads: Reads?
+
+    /// The box around everything that was read.
+    final class Reads {
+        var box: Box?
+        func note(_ index: [Int]) {
+            let point = Box(index.map { $0..<($0 + 1) })
+            box =
+                box.map { held in
+                    Box(
+                        zip(held.ranges, point.ranges).map {
+                            min($0.lowerBound, $1.lowerBound)..<max($0.upperBound, $1.upperBound)
+                        })
+                } ?? point
+        }
+    }
 
     init(_ dtype: DType, _ dims: [Dim], _ values: [Double]) {
         precondition(values.count == dims.reduce(1) { $0 * $1.size }, "a sample has a value for each element")
@@ -34,6 +51,13 @@ struct Sample {
         return Sample(.i32, dims, (0..<count).map { _ in Double(Int.random(in: 0..<below, using: &generator)) })
     }
 
+    /// Whole numbers of a small range, as any element type: sums of their products are exact in f32.
+    static func small(_ dtype: DType, _ dims: [Dim], seed: UInt64, _ range: ClosedRange<Int> = -4...4) -> Sample {
+        var generator = SplitMix(state: seed &* 0x9E37_79B9_7F4A_7C15 &+ 3)
+        let count = dims.reduce(1) { $0 * $1.size }
+        return Sample(dtype, dims, (0..<count).map { _ in Double(Int.random(in: range, using: &generator)) })
+    }
+
     var sizes: [Int] { type.sizes }
 
     /// The same values as stored bytes.
@@ -52,7 +76,10 @@ struct Sample {
     }
 
     /// Element at an index of each dimension.
-    func at(_ index: [Int]) -> Double { values[offset(index)] }
+    func at(_ index: [Int]) -> Double {
+        reads?.note(index)
+        return values[offset(index)]
+    }
 
     func offset(_ index: [Int]) -> Int { zip(index, sizes).reduce(0) { $0 * $1.1 + $1.0 } }
 }

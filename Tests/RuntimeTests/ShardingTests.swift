@@ -7,15 +7,15 @@ import Testing
 /// Parts computed by themselves have the bits of the whole.
 struct ShardingTests {
     private static let types: [DType] = [.f32, .bf16]
-    private func dims(_ sizes: Int...) -> [Dim] { sizes.map { Dim($0) } }
+    func dims(_ sizes: Int...) -> [Dim] { sizes.map { Dim($0) } }
 
     /// Cuts a dimension into unequal ranges of granules, one of them empty.
-    private func cuts(_ dim: Dim) -> [Range<Int>] {
+    func cuts(_ dim: Dim) -> [Range<Int>] {
         let n = dim.granuleCount
         return [0..<(n / 3), (n / 3)..<(n / 3), (n / 3)..<(n - 1), (n - 1)..<n]
     }
 
-    private func box(_ sizes: [Int], _ dimension: Int?, _ range: Range<Int>) -> Box {
+    func box(_ sizes: [Int], _ dimension: Int?, _ range: Range<Int>) -> Box {
         var box = Box(covering: sizes)
         if let dimension { box.ranges[dimension] = range }
         return box
@@ -24,7 +24,7 @@ struct ShardingTests {
     /// Checks that cutting a dimension which is not reduced changes no bit.
     ///
     /// - Parameter cut: the dimension in each operand (nil: the operand stays whole) and in the result.
-    private func checkPassThrough(
+    func checkPassThrough(
         _ operation: SingleOperation, _ dim: Dim, _ cut: (operands: [Int?], result: Int),
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
@@ -40,7 +40,7 @@ struct ShardingTests {
     }
 
     /// Checks that partial results of a cut reduced dimension combine to the whole's bits.
-    private func checkReduced(
+    func checkReduced(
         _ operation: SingleOperation, _ dim: Dim, operands: [Int?], sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
         let whole = try operation.whole()

@@ -13,9 +13,12 @@ struct SingleOperation {
     /// Operands that are weights, read from a file.
     var weights: Set<Int> = []
     var threads = 2
+    /// Type of the result where nothing is inferred.
+    var declared: TensorType?
 
     /// Type of the whole result.
     func resultType() throws -> TensorType {
+        if let declared { return declared }
         let (dims, decided) = try ShapeRule.infer(opcode, operands.map(\.type), attributes)
         return TensorType(decided ?? dtype, dims)
     }
@@ -27,7 +30,8 @@ struct SingleOperation {
 
     /// Runs on parts of the operands; with tree nodes the result has a leading dimension of them, in f32.
     func run(
-        boxes: [Box], result box: Box, nodes: [ReductionTree.Node]? = nil, leafCount: Int = 0
+        boxes: [Box], result box: Box, nodes: [ReductionTree.Node]? = nil, leafCount: Int = 0,
+        isLocalSum: Bool = false
     ) throws -> HostTensor {
         let type = try resultType()
         var program = LocalProgram(name: "test", device: 0)
@@ -58,7 +62,7 @@ struct SingleOperation {
         }
         let result = LocalBuffer(
             dtype: nodes == nil ? type.dtype : .f32, dims: type.dims, box: box, nodes: nodes, leafCount: leafCount,
-            storage: .arena(offset: program.arenaByteCount))
+            isLocalSum: isLocalSum, storage: .arena(offset: program.arenaByteCount))
         program.arenaByteCount += result.byteCount
         program.buffers.append(result)
         program.instructions = [

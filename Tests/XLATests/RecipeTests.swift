@@ -120,7 +120,8 @@ struct RecipeTests {
             outcome.exchanges.filter { $0.key.kind == kind && $0.key.axes == [axis] && $0.key.byteCount > 1 << 17 }
                 .reduce(0) { $0 + $1.value }
         }
-        #expect(count(.allGather, "X") == 10, "weights: \(outcome.exchanges)")
+        // The products of the text, which is short, are summed over X where that is less than its weights.
+        #expect(count(.allGather, "X") + count(.reduceScatter, "X") == 10, "weights: \(outcome.exchanges)")
         #expect(count(.allGather, "Y") == 3, "activations: \(outcome.exchanges)")
         #expect(count(.reduceScatter, "Y") == 3, "sums: \(outcome.exchanges)")
         #expect(!outcome.isAbove)

@@ -25,10 +25,6 @@ void tk_gated_gelu(void *out, tk_dtype out_dtype, const void *in, tk_dtype in_dt
 void tk_modulate(void *out, tk_dtype out_dtype, const void *x, tk_dtype x_dtype, const void *s, tk_dtype s_dtype,
                  size_t begin, size_t end, size_t count, size_t rows_per_modulation);
 
-/// Rows [begin, end) of one operand of a concatenation: `count` values at column `offset` of rows of `out_count`.
-void tk_concat(void *out, tk_dtype out_dtype, size_t out_count, size_t offset, const void *in, tk_dtype in_dtype,
-               size_t count, size_t begin, size_t end);
-
 /// For `count` numbers: cos(v f_i), then sin(v f_i), f_i = max_period^(-i / (width / 2)).
 void tk_sinusoid(void *out, tk_dtype out_dtype, const void *in, tk_dtype in_dtype, size_t count, size_t width,
                  double max_period);

@@ -33,16 +33,16 @@ void tk_response_norm(void *out, tk_dtype out_dtype, const void *x, tk_dtype x_d
                       const void *gamma, tk_dtype gamma_dtype, const void *beta, tk_dtype beta_dtype, size_t begin,
                       size_t end, size_t channels, float all_channels, float eps, float *scratch);
 
-typedef enum { TK_SUM = 0, TK_SUM_SQUARES = 1, TK_SUM_SQRT = 2, TK_MAX = 3 } tk_reduction;
+typedef enum { TK_SUM = 0, TK_SUM_SQUARES = 1, TK_SUM_SQRT = 2, TK_MAX = 3, TK_MIN = 4 } tk_reduction;
 
-/// One leaf along contiguous values: sum (or maximum) of `count` values from element `offset`.
+/// One leaf along contiguous values: sum (or extreme) of `count` values from element `offset`.
 float tk_reduce_run(tk_reduction kind, const void *x, tk_dtype dtype, size_t offset, size_t count);
 
-/// One leaf along rows: out[i] = sum (or maximum) over r of row r, element i; rows of `count`, one after the other.
+/// One leaf along rows: out[i] = sum (or extreme) over r of row r, element i; rows of `count`, one after the other.
 void tk_reduce_rows(tk_reduction kind, float *out, const void *x, tk_dtype dtype, size_t offset, size_t rows,
                     size_t count);
 
-/// One leaf anywhere: sum (or maximum) of x[offset + offsets[i]].
+/// One leaf anywhere: sum (or extreme) of x[offset + offsets[i]].
 float tk_reduce_gather(tk_reduction kind, const void *x, tk_dtype dtype, size_t offset, const ptrdiff_t *offsets,
                        size_t count);
 

@@ -104,19 +104,6 @@ enum ElementwiseKernels {
         }
     }
 
-    static func cast(_ context: OperationContext) -> Kernel {
-        let (x, out, pool) = (context.operands[0], context.result, context.pool)
-        context.check(x.shape == out.shape, "operand and result have the same part")
-        let (size, outSize) = (x.dtype.byteCount, out.dtype.byteCount)
-        return {
-            OperationContext.blocks(pool, x.count, grain: grain) { part, _ in
-                tk_convert(
-                    out.pointer + part.lowerBound * outSize, out.real, x.pointer + part.lowerBound * size, x.real,
-                    part.count)
-            }
-        }
-    }
-
     static func pixels(_ context: OperationContext) -> Kernel {
         let (x, out, pool) = (context.operands[0], context.result, context.pool)
         context.check(x.shape == out.shape && out.dtype == .u8, "the result holds bytes of the operand's part")
@@ -155,28 +142,6 @@ enum ElementwiseKernels {
                 tk_modulate(
                     out.pointer, out.real, x.pointer, x.real, s.pointer, s.real, part.lowerBound, part.upperBound,
                     count, rowsPerModulation)
-            }
-        }
-    }
-
-    static func concat(_ context: OperationContext) -> Kernel {
-        let (operands, out, pool) = (context.operands, context.result, context.pool)
-        let outCount = out.shape.last ?? 0
-        let rows = out.count / max(1, outCount)
-        context.check(
-            operands.reduce(0) { $0 + ($1.shape.last ?? 0) } == outCount
-                && operands.allSatisfy { $0.shape.dropLast() == out.shape.dropLast() },
-            "the operands' last dimensions add up")
-        return {
-            OperationContext.blocks(pool, rows, grain: context.grain(rowElements: outCount)) { part, _ in
-                var offset = 0
-                for operand in operands {
-                    let count = operand.shape[operand.rank - 1]
-                    tk_concat(
-                        out.pointer, out.real, outCount, offset, operand.pointer, operand.real, count,
-                        part.lowerBound, part.upperBound)
-                    offset += count
-                }
             }
         }
     }

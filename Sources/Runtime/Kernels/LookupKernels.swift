@@ -10,9 +10,13 @@ enum LookupKernels {
         context.check(out.count == ids.count * count && ids.dtype == .i32, "the result has a row for each id")
         let dim = table.buffer.dims[0]
         let local = table.ranges[0]
-        context.check(out.buffer.nodes != nil || table.isWhole(0), "a complete result needs the whole table")
+        let isLocalSum = out.buffer.isLocalSum
+        context.check(
+            isLocalSum || out.buffer.nodes != nil || table.isWhole(0), "a complete result needs the whole table")
         let parts =
-            out.buffer.nodes.map { nodes in nodes.map { dim.elements($0.leaves(of: dim.granuleCount)) } } ?? [local]
+            isLocalSum
+            ? [local]
+            : out.buffer.nodes.map { nodes in nodes.map { dim.elements($0.leaves(of: dim.granuleCount)) } } ?? [local]
         context.check(
             parts.allSatisfy { local.lowerBound <= $0.lowerBound && $0.upperBound <= local.upperBound },
             "the result's tree nodes lie in the table's part")

@@ -28,11 +28,11 @@ enum ReductionKernels {
         case "sumSquares": kind = TK_SUM_SQUARES
         case "sumSqrt": kind = TK_SUM_SQRT
         case "max": kind = TK_MAX
-        default: preconditionFailure("reduce has a kind: sum, sumSquares, sumSqrt or max")
+        case "min": kind = TK_MIN
+        default: preconditionFailure("reduce has a kind: sum, sumSquares, sumSqrt, max or min")
         }
         let reduced = context.attributes.ints("dims").sorted()
-        guard let first = reduced.first else { return ElementwiseKernels.cast(context) }
-        context.check(reduced.dropFirst().allSatisfy(x.isWhole), "only the first reduced dimension is split")
+        guard let first = reduced.first else { return ArithmeticKernels.cast(context) }
         let layout = layout(x, reduced)
         context.check(layout.outer * layout.inner == out.count, "the result has the remaining dimensions")
         let leaves = leaves(kind, first, layout, context)
@@ -94,11 +94,11 @@ enum ReductionKernels {
         }
     }
 
-    /// A maximum has no tree: all that is here is one leaf, also where that is nothing.
+    /// A maximum or minimum has no tree: all that is here is one leaf, also where that is nothing.
     private static func leaves(
         _ kind: tk_reduction, _ first: Int, _ layout: Layout, _ context: OperationContext
     ) -> ReductionLeaves {
-        guard kind == TK_MAX else {
+        guard kind == TK_MAX || kind == TK_MIN else {
             return ReductionLeaves(
                 dimension: first, operand: context.operands[0], result: context.result, context)
         }

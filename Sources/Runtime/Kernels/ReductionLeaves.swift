@@ -15,6 +15,18 @@ struct ReductionLeaves {
     init(dimension: Int, operand: Operand, result: Operand, _ context: OperationContext) {
         let dim = operand.buffer.dims[dimension]
         let local = operand.ranges[dimension]
+        if result.buffer.isLocalSum {
+            // A tree over what is here.
+            let leaves =
+                local.isEmpty
+                ? 0..<0 : (local.lowerBound / dim.granule)..<((local.upperBound - 1) / dim.granule + 1)
+            ranges = leaves.map {
+                let elements = dim.elements($0..<($0 + 1)).clamped(to: local)
+                return (elements.lowerBound - local.lowerBound)..<(elements.upperBound - local.lowerBound)
+            }
+            nodes = [0..<ranges.count]
+            return
+        }
         context.check(
             result.buffer.nodes != nil || operand.isWhole(dimension), "a complete result needs the whole dimension")
         let all = result.buffer.nodes.map { nodes in nodes.map { $0.leaves(of: dim.granuleCount) } }

@@ -23,6 +23,8 @@ extension Partitioner {
         if least.bytes > 0 {
             // Bytes are saved by sending less, not by every device doing the work of all.
             let most = work(id, best)
+            // Where operands agree the plan stands unless another assignment sends less than half.
+            if operandPrice(id, best).bytes == 0 { least.bytes /= 2 }
             for axes in candidates(id) where axes != best.axes {
                 guard let other = assignment(id, axes), work(id, other) <= most else { continue }
                 let price = cost(id, other, demand, below: least)
@@ -116,6 +118,13 @@ extension Partitioner {
             // Partial results may be combined into pieces.
             if let partial = states[operand].pending?.partial { evidence.append((-1, partial.axes)) }
         }
+        // What only the caller reads may be split over any axis.
+        if isFinal[id], geometry.mesh.axes.count <= 3 {
+            let mesh = geometry.mesh
+            for axis in mesh.axes.indices where mesh.axes[axis].size > 1 {
+                evidence.append((-1, [AxisRef(axis, of: mesh)]))
+            }
+        }
         let search = CandidateSearch(
             evidence: evidence, factorCount: rule.factors.count,
             movable: rule.factors.indices.filter { !rule.factors[$0].isReduction && rule.factors[$0].granuleCount > 1 },
@@ -125,31 +134,58 @@ extension Partitioner {
     }
 
     /// Multiplications of the busiest device, where an operation is mostly multiplications; 0 for others.
-    private mutating func work(_ id: Program.ValueID, _ assignment: Assignment) -> Double {
-        switch program.operations[id].opcode {
-        case .dot, .dotGeneral, .conv, .convGeneral, .attention:
-            let weights = geometry.table[assignment.operands[1]].largest
-            let rows = geometry.table[assignment.operands[0]].largest
-            // Result, operand and weights together grow with the loops that a device runs.
-            return Double(max(1, geometry.table[assignment.set].largest)) * Double(max(1, rows)) * Double(max(1, weights))
+    private func work(_ id: Program.ValueID, _ assignment: Assignment) -> Int {
+        let operation = program.operations[id]
+        let attributes = operation.attributes
+        let depth: (Box) -> Int
+        switch operation.opcode {
+        case .dot: depth = { $0.dims.suffix(attributes.int("contract")).reduce(1, *) }
+        case .dotGeneral:
+            let contracted = attributes.ints("rhsContract")
+            depth = { box in contracted.reduce(1) { $0 * box.ranges[$1].count } }
+        case .conv: depth = { $0.dims.dropFirst().reduce(1, *) }
+        case .convGeneral: depth = { $0.dims.prefix(3).reduce(1, *) }
+        case .attention: depth = { $0.dims.dropLast(2).suffix(attributes.int("keyDims")).reduce(1, *) }
         default: return 0
         }
+        let (results, weights) = (geometry.table[assignment.set].boxes, geometry.table[assignment.operands[1]].boxes)
+        return zip(results, weights).reduce(0) { max($0, $1.0.elementCount * depth($1.1)) }
     }
 
     // MARK: Prices
+
+    /// What it sends to bring the operands where an assignment reads them.
+    private mutating func operandPrice(_ id: Program.ValueID, _ assignment: Assignment) -> StrategyCost {
+        var total = StrategyCost()
+        var seen: Set<[Int]> = []
+        for (operand, set) in zip(program.operations[id].operands, assignment.operands)
+        where seen.insert([operand, set]).inserted {
+            var cost = price(operand, set)
+            if cost.bytes > 0 { cost.bytes /= sharers(of: operand, from: id) }
+            total = total + cost
+        }
+        return total
+    }
+
+    /// Operations like this one that will read a value too (queries, keys and values of one input): what is brought for
+    /// one of them serves all.
+    private func sharers(of value: Program.ValueID, from id: Program.ValueID) -> Int {
+        let operation = program.operations[id]
+        guard operation.opcode == .dot || operation.opcode == .dotGeneral else { return 1 }
+        let place = operation.operands.firstIndex(of: value)
+        return readers[value].count { reader in
+            reader >= id && program.operations[reader].opcode == operation.opcode
+                && program.operations[reader].operands.firstIndex(of: value) == place
+        }
+    }
 
     /// What an assignment sends: operands, the reduction, and the way to where the result is wanted.
     private mutating func cost(
         _ id: Program.ValueID, _ assignment: Assignment, _ demand: Layout?, below: StrategyCost? = nil
     ) -> StrategyCost {
         let operation = program.operations[id]
-        var total = StrategyCost()
-        var seen: Set<[Int]> = []
-        for (operand, set) in zip(operation.operands, assignment.operands)
-        where seen.insert([operand, set]).inserted {
-            total = total + price(operand, set)
-            if let below, below < total { return total }
-        }
+        let total = operandPrice(id, assignment)
+        if let below, below < total { return total }
         let size = operation.type.dtype.byteCount
         let wanted = demand ?? (isFinal[id] ? nil : Layout(shardings[id].dims.map(\.axes)))
         let target = wanted.map { geometry.set(operation.type.dims, $0) }
@@ -165,8 +201,22 @@ extension Partitioner {
         guard let target, target != assignment.set, !geometry.table.contains(assignment.set, target) else {
             return total
         }
-        return total
-            + StrategyCost(bytes: moves.cost(from: assignment.set, to: target, &geometry) * size, rounds: 1)
+        var back = moves.cost(from: assignment.set, to: target, &geometry) * size
+        if demand == nil, let bound = reducedBytes(id) { back = min(back, bound) }
+        return total + StrategyCost(bytes: back, rounds: 1)
+    }
+
+    /// Bytes of what the readers of a value make of it, twice, where all of them reduce it; nil where one does not.
+    private func reducedBytes(_ id: Program.ValueID) -> Int? {
+        var bytes = 0
+        for reader in readers[id] {
+            let operation = program.operations[reader]
+            switch operation.opcode {
+            case .reduce, .argMax, .choose, .topK: bytes += 2 * operation.type.elementCount * 4
+            default: return nil
+            }
+        }
+        return bytes
     }
 
     /// Where a value is wanted for certain: by its own annotation, by an annotation that reads it, or by readers whose

@@ -41,7 +41,7 @@ extension Partitioner {
             let pieces = piecesSet(partial, type)
             let isGathered = geometry.table.contains(set, pieces)
             let middle = addBuffer(type, pieces, kind: .arena)
-            combine(pending, to: middle, isGathered ? .allReduce : .reduceScatter)
+            combine(pending, to: middle, isGathered && pieces != set ? .allReduce : .reduceScatter)
             states[value].copies.append((pieces, middle))
             if pieces == set {
                 destination = middle

@@ -120,9 +120,7 @@ extension Partitioner {
     /// The boxes that a weight or input lies in; nil where any will do.
     mutating func storedSet(_ value: Program.ValueID) -> Int? {
         let operation = program.operations[value]
-        let isFree =
-            operation.opcode == .input
-            && (options.inputs == .anywhere || !shardings[value].dims.contains { !$0.isOpen })
+        let isFree = operation.opcode == .input && options.inputs == .anywhere
         return isFree ? nil : geometry.set(operation.type.dims, Layout(shardings[value].dims.map(\.axes)))
     }
 
@@ -132,7 +130,24 @@ extension Partitioner {
         if operation.opcode == .input { return addBuffer(operation.type, set, kind: .input(name: name)) }
         guard let spec = program.parameters[name] else { preconditionFailure("\(name) is declared") }
         let buffer = addBuffer(operation.type, set, kind: .parameter(spec))
-        result.parameterLayouts[buffer] = (value, layout)
+        let isKnown = geometry.set(operation.type.dims, layout) == set
+        result.parameterLayouts[buffer] = (value, isKnown ? layout : described(set, rank: operation.type.rank))
         return buffer
+    }
+
+    /// For people: the axes along which each dimension of a set of boxes differs.
+    private mutating func described(_ set: Int, rank: Int) -> Layout {
+        let boxes = geometry.table[set].boxes
+        let varied = geometry.variedAxes(set)
+        return Layout(
+            (0..<rank).map { dim in
+                varied.filter { ref in
+                    boxes.indices.contains { device in
+                        var first = geometry.coordinates[device]
+                        first[ref.axis] = 0
+                        return boxes[device].ranges[dim] != boxes[geometry.mesh.device(at: first)].ranges[dim]
+                    }
+                }
+            })
     }
 }

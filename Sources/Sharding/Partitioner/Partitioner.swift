@@ -115,7 +115,9 @@ struct Partitioner {
         if let partial = assignment.partial {
             if partial.kind == .sum {
                 result.buffers[buffer].type = TensorType(.f32, operation.type.dims)
-                result.buffers[buffer].nodes = partial.nodes
+                // A sum over what is here takes room even where that is nothing.
+                let own = [ReductionTree.Node(first: 0, level: 0)]
+                result.buffers[buffer].nodes = partial.isLocalSum ? partial.nodes.map { _ in own } : partial.nodes
                 result.buffers[buffer].leafCount = partial.leafCount
                 result.buffers[buffer].isLocalSum = partial.isLocalSum
             }

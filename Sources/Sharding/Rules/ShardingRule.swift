@@ -109,6 +109,8 @@ struct ShardingRuleBuilder {
         guard let first = operands.first else { return }
         let count = operandTypes[first.operand].dims[first.dim].granuleCount
         guard operands.allSatisfy({ operandTypes[$0.operand].dims[$0.dim].granuleCount == count }) else { return }
+        // Partial results are f32; sums are rounded when they are complete.
+        guard resultType.dtype == .f32 || (kind == .sum && resultType.dtype == .bf16) else { return }
         let factor = append(.reduction(kind), count)
         rule.factors[factor].isTree = isTree
         for carrier in operands {

@@ -1,0 +1,43 @@
+import Foundation
+import Testing
+
+/// Random graphs, annotations and meshes, uneven ones and parts of axes included: sharded equals whole, exactly.
+///
+/// `TESSERA_RANDOM_SEEDS` says which seeds, for example `0..<20000` or `17`; a failing seed is printed with the smallest
+/// case found that still fails.
+@Suite("Random graphs")
+struct RandomGraphTests {
+    private static let seeds: Range<Int> = {
+        let text = ProcessInfo.processInfo.environment["TESSERA_RANDOM_SEEDS"] ?? "0..<2000"
+        let numbers = text.split(separator: ".").compactMap { Int($0.filter(\.isNumber)) }
+        guard let first = numbers.first else { return 0..<2000 }
+        return first..<max(first + 1, numbers.last ?? 0)
+    }()
+
+    @Test("Sharded equals whole")
+    func random() throws {
+        var failures = 0
+        for seed in Self.seeds where failures < 5 {
+            let item = try RandomGraph.make(seed: seed)
+            guard let problem = Self.problem(item) else { continue }
+            failures += 1
+            let smallest = CaseMinimizer { Self.problem($0) != nil }.minimized(item)
+            Issue.record("seed \(seed): \(problem)\n\(smallest.summary)\n\(Self.problem(smallest) ?? "")")
+        }
+    }
+
+    @Test("A failing case is made small")
+    func minimizer() throws {
+        let item = try RandomGraph.make(seed: 1)
+        let smallest = CaseMinimizer { $0.graph.nodes.contains { $0.id == "n0" } }.minimized(item)
+        #expect(smallest.graph.nodes.count == 1)
+        #expect(smallest.annotations.isEmpty && smallest.mesh.count == 1)
+    }
+
+    /// Counts bytes from the plans and executes nothing.
+    private static let isPlanOnly = ProcessInfo.processInfo.environment["TESSERA_XLA_PLAN_ONLY"] != nil
+
+    private static func problem(_ item: Case) -> String? {
+        CaseRunner(item: item, isPlanOnly: isPlanOnly).run().problems.first
+    }
+}
