@@ -14,6 +14,7 @@ struct Tessera: AsyncParsableCommand {
 
               tessera validate cluster.yaml          Is the file right?
               tessera plan cluster.yaml              What will each worker do?
+              tessera calibrate cluster.yaml         What can the workers do?
               tessera generate "a red fox in snow"   One picture.
               tessera batch prompts.jsonl -o DIR     Many pictures.
               tessera up cluster.yaml                Keep a cluster running.
@@ -24,7 +25,8 @@ struct Tessera: AsyncParsableCommand {
             """,
         version: ProtocolVersion.build,
         subcommands: [
-            UpCommand.self, GenerateCommand.self, BatchCommand.self, PlanCommand.self, ValidateCommand.self,
+            UpCommand.self, GenerateCommand.self, BatchCommand.self, PlanCommand.self, CalibrateCommand.self,
+            ValidateCommand.self,
             DoctorCommand.self, WorkerCommand.self, VersionCommand.self,
         ])
 

@@ -22,7 +22,7 @@ enum ExitStatus: Int32 {
             return .configuration
         }
         // The file's rules, each right by itself, do not fit the model or each other.
-        if error is ShardingError {
+        if error is ShardingError || error is MeshSearchError {
             Terminal.shared.note("tessera: error: \(error)")
             return .configuration
         }

@@ -55,7 +55,7 @@ struct PlanCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let configuration = try configuration.load()
+        let (configuration, choice) = try configuration.load().resolved(pictures: count)
         let plan = try configuration.planned(pictures: count)
         let report = plan.report
         for worker in report.workers {
@@ -82,7 +82,9 @@ struct PlanCommand: AsyncParsableCommand {
                 places: configuration.places)
             return Terminal.shared.result(try explain.map(explainer.explain).joined(separator: "\n\n"))
         }
-        Terminal.shared.result(json ? try report.json : report.text(listsWeights: weights))
+        if !json, let choice { Terminal.shared.result(choice.text() + "\n") }
+        let text = json ? try report.json : report.text(listsWeights: weights)
+        Terminal.shared.result(json ? try choice?.merged(into: text) ?? text : text)
     }
 }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Coordinator
 import Program
+import Sharding
 import Tensor
 
 /// `tessera validate`.
@@ -34,7 +35,9 @@ extension ClusterConfiguration {
             case .preset(let name): "preset \(name)"
             }
         let weights = self.model.weights == .generated ? ", generated weights" : ""
-        let mesh = mesh.axes.isEmpty ? "1 device" : mesh.axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
+        let written =
+            mesh.axes.isEmpty ? "1 device" : mesh.axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
+        let mesh = automatic.map { "chosen for \($0.rawValue)" } ?? written
         return "\(name): \(model), \(self.model.dtype.rawValue)\(weights); mesh \(mesh); "
             + (workers.count == 1 ? "1 worker" : "\(workers.count) workers")
     }

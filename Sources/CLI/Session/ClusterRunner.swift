@@ -20,7 +20,8 @@ actor ClusterRunner: ProgramRunner {
         self.cluster = cluster
         self.sources = sources
         workers = configuration.workers.map(\.name)
-        planner = Planner(mesh: configuration.mesh, rules: configuration.rules)
+        planner = Planner(
+            mesh: configuration.mesh, rules: configuration.rules, options: configuration.compilerOptions)
         ledger = WeightLedger(deviceCount: configuration.mesh.deviceCount)
     }
 

@@ -14,6 +14,7 @@ enum ClusterSession {
     ///
     /// Returns after a signal; throws when the cluster fails.
     static func up(_ configuration: ClusterConfiguration) async throws {
+        let configuration = try configuration.resolvedForStart()
         let signals = StopSignals()
         let logger = TerminalLog.logger(level: .notice)
         let studio = try Studio(configuration: configuration, progress: Progress())

@@ -59,6 +59,7 @@ enum GenerateSession {
         _ configuration: ClusterConfiguration, _ orders: [Generate], _ progress: Progress, _ logger: Logger,
         _ deliver: @escaping @Sendable (Int, Pictures) throws -> Void
     ) async throws {
+        let configuration = try configuration.resolvedForStart()
         let studio = try Studio(configuration: configuration, progress: progress)
         for order in orders { try studio.check(order) }
         let settings = configuration.settings(

@@ -63,6 +63,12 @@ final class Progress: Sendable {
         show(["\(Self.bar(done, of: total))  \(text)"], line: text)
     }
 
+    /// `done` of `total` measurements are behind us; `subject` is next.
+    func measured(_ done: Int, of total: Int, _ subject: String) {
+        let text = "measuring \(subject), \(done) of \(total)"
+        show(["\(Self.bar(done, of: total))  \(text)"], line: done == total ? nil : text)
+    }
+
     /// Takes the progress block away; what is loaded next is told anew.
     func finish() {
         terminal.show([])

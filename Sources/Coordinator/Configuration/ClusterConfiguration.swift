@@ -12,7 +12,15 @@ public struct ClusterConfiguration: Sendable, Hashable {
     /// What an order leaves open.
     public var generation: GenerationSettings
     /// The devices, one a worker in the order of ``workers``, with their relative speeds.
+    ///
+    /// With `mesh: auto` all workers along `data`, until ``resolved(pictures:progress:)`` has chosen.
     public var mesh: Mesh
+    /// What ``resolved(pictures:progress:)`` looks for where the file says `mesh: auto`; nil: the mesh is decided.
+    public var automatic: MeshSearch.Objective?
+    /// What the file says about links.
+    public var links: LinkSettings
+    /// What was measured of the workers and their links; nil: nothing.
+    public var measured: MachineProfile?
     /// Which mesh axes each logical axis is split over, and shardings written down for single parameters.
     public var rules: LogicalAxisRules
     /// How workers come to life.
@@ -44,7 +52,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
         name: String = "tessera", model: ModelSettings, generation: GenerationSettings = GenerationSettings(),
         mesh: Mesh = .single,
         rules: LogicalAxisRules = LogicalAxisRules([:]),
-        launcher: LauncherKind = .local, workers: [WorkerSettings],
+        launcher: LauncherKind = .local, workers: [WorkerSettings], automatic: MeshSearch.Objective? = nil,
+        links: LinkSettings = LinkSettings(), measured: MachineProfile? = nil,
         dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
         server: NetworkAddress = Self.defaultServer, warnings: [ConfigurationProblem] = []
     ) {
@@ -53,6 +62,9 @@ public struct ClusterConfiguration: Sendable, Hashable {
         self.model = model
         self.generation = generation
         self.mesh = mesh
+        self.automatic = automatic
+        self.links = links
+        self.measured = measured
         self.rules = rules
         self.launcher = launcher
         self.workers = workers

@@ -6,6 +6,8 @@ extension ConfigurationDecoder {
     /// The mesh's axes in the order of the file; nil where they are wrong (and noted), empty where there are none.
     func mesh(_ top: ConfigurationSection) -> [Mesh.Axis]? {
         guard let node = top.values["mesh"], !ConfigurationReader.isNull(node) else { return [] }
+        // Noted by ``automaticMesh(_:)``.
+        if reader.word(top, "mesh") != nil { return nil }
         guard let entries = reader.entries(node, keyPath: "mesh") else { return nil }
         var axes: [Mesh.Axis] = []
         var isGood = true

@@ -6,7 +6,7 @@ extension ConfigurationDecoder {
 
     /// The workers; nil where their number is wrong (and noted).
     func workers(
-        _ top: ConfigurationSection, axes: [Mesh.Axis]?
+        _ top: ConfigurationSection, axes: [Mesh.Axis]?, isAutomatic: Bool = false
     ) -> (launcher: LauncherKind, workers: [WorkerSettings]?) {
         let section = reader.section(
             top.values["workers"], keyPath: "workers", keys: ["launcher", "count", "list"] + Self.settingKeys)
@@ -21,6 +21,12 @@ extension ConfigurationDecoder {
                 reader.note(
                     "\(count) workers for \(describe(axes ?? [])); the numbers must agree",
                     at: location(section, top), keyPath: "workers.count")
+            }
+            if isAutomatic, count == nil, section.values["count"] == nil {
+                reader.note(
+                    "'mesh: auto' needs the number of workers; give 'count' or 'list'",
+                    at: top.location(of: section.node == nil ? "mesh" : "workers"),
+                    keyPath: "workers")
             }
             return (launcher, (deviceCount ?? count).map { Self.workers($0, common) })
         }

@@ -10,7 +10,8 @@ struct ConfigurationDecoder {
     let checksFiles: Bool
 
     private static let keys = [
-        "name", "model", "generation", "mesh", "rules", "overrides", "workers", "data_plane", "control", "server",
+        "name", "model", "generation", "mesh", "objective", "rules", "overrides", "workers", "links", "profile",
+        "data_plane", "control", "server",
     ]
 
     /// The configuration; nil where something without which it cannot exist is wrong (and noted).
@@ -21,11 +22,16 @@ struct ConfigurationDecoder {
         let name = reader.name(top, "name") ?? "tessera"
         let model = model(top)
         let generation = generation(top)
-        let axes = mesh(top)
-        let overrides = overrides(top, axes: axes ?? [])
-        var rules = rules(top, axes: axes ?? [], hasOverrides: !overrides.isEmpty)
+        let automatic = automaticMesh(top)
+        let written = automatic == nil ? mesh(top) : nil
+        let overrides = automatic == nil ? overrides(top, axes: written ?? []) : []
+        var rules = LogicalAxisRules(LogicalAxis.defaultRules(mesh: ["data"]))
+        if automatic == nil { rules = self.rules(top, axes: written ?? [], hasOverrides: !overrides.isEmpty) }
         rules.overrides = overrides
-        let (launcher, workers) = workers(top, axes: axes)
+        let (launcher, workers) = workers(top, axes: written, isAutomatic: automatic != nil)
+        let links = links(top, workers: workers)
+        let profile = profile(top, workers: workers)
+        let axes = automatic == nil ? written : workers.map { [Mesh.Axis("data", $0.count)] }
         let dataPlane = dataPlane(top)
         let control = address(top, "control", default: ClusterConfiguration.defaultControl)
         let server = address(top, "server", default: ClusterConfiguration.defaultServer)
@@ -37,7 +43,8 @@ struct ConfigurationDecoder {
         guard let model, let axes, let workers, axes.reduce(1, { $0 * $1.size }) == workers.count else { return nil }
         return ClusterConfiguration(
             name: name, model: model, generation: generation, mesh: Mesh(axes, speeds: workers.map(\.speed)),
-            rules: rules, launcher: launcher, workers: workers,
+            rules: rules, launcher: launcher, workers: workers, automatic: automatic, links: links,
+            measured: profile?.profile,
             dataPlane: dataPlane, control: control, server: server)
     }
 

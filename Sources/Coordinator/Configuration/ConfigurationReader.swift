@@ -145,6 +145,14 @@ final class ConfigurationReader {
         return Setting(text: text, keyPath: keyPath, location: .environment(variable))
     }
 
+    /// A scalar where something else may stand too; nil, without a complaint, for anything else.
+    func word(_ section: ConfigurationSection, _ key: String) -> Setting? {
+        let keyPath = section.path(of: key)
+        guard flags[keyPath] == nil, let node = section.values[key] else { return setting(section, key) }
+        guard case .scalar = node, !Self.isNull(node) else { return nil }
+        return setting(section, key)
+    }
+
     /// A finite number of a range; nil where it is absent or wrong (and noted).
     func real(_ section: ConfigurationSection, _ key: String, in range: ClosedRange<Double>) -> Double? {
         guard let setting = setting(section, key) else { return nil }

@@ -36,7 +36,7 @@ extension ClusterConfiguration {
             columns: model.defaults.width / model.pixelsPerToken)
         let programs = try [ProgramRole.text, .step(.generated), .decode].map { try model.program($0, shape: shape) }
         try checkAnnotations(of: programs, parameters: model.model.parameters.keys)
-        var planner = Planner(mesh: mesh, rules: rules)
+        var planner = Planner(mesh: mesh, rules: rules, options: compilerOptions)
         let planned = try programs.map { program in
             let residents = planner.residents(of: program)
             return try PlannedProgram(

@@ -7,6 +7,8 @@ public struct Planner: Sendable {
     public let mesh: Mesh
     /// What logical axes are split over.
     public let rules: LogicalAxisRules
+    /// Choices of the compiler.
+    public let options: CompilerOptions
     private var compiled: [Program: Entry] = [:]
     private var shardings: [Left: TensorSharding] = [:]
 
@@ -22,9 +24,10 @@ public struct Planner: Sendable {
     }
 
     /// Makes a planner that has compiled nothing yet.
-    public init(mesh: Mesh, rules: LogicalAxisRules) {
+    public init(mesh: Mesh, rules: LogicalAxisRules, options: CompilerOptions = CompilerOptions()) {
         self.mesh = mesh
         self.rules = rules
+        self.options = options
     }
 
     /// Compiles a program, or gives what an earlier call compiled.
@@ -38,7 +41,7 @@ public struct Planner: Sendable {
     ) throws -> (name: String, program: CompiledProgram, isNew: Bool) {
         if let known = compiled[program] { return (known.name, known.program, false) }
         let residents = residents(of: program)
-        let result = try Compiler.compile(program, mesh: mesh, rules: rules, residents: residents)
+        let result = try Compiler.compile(program, mesh: mesh, rules: rules, residents: residents, options: options)
         for output in program.outputs where output.isResident {
             shardings[Left(name: output.name, type: program.type(of: output.value))] = result.residents[output.name]
         }

@@ -123,8 +123,9 @@ public struct MachineProfile: Sendable, Hashable {
 
     /// What the compiler weighs rounds of messages with: the slowest of the links that connect these workers.
     ///
-    /// - Returns: ``LinkCosts/ethernet`` for a single worker, which sends nothing.
+    /// - Returns: ``LinkCosts/ethernet``, the compiler's own choice, for a single worker and where all links are assumed.
     public var linkCosts: LinkCosts {
+        guard links.contains(where: { $0.origin != .assumed }) else { return .ethernet }
         var costs: LinkCosts?
         for from in workers.indices {
             for to in workers.indices where to != from {

@@ -11,13 +11,13 @@ public struct Timeline: Sendable, Hashable {
     public enum Kind: String, Sendable, Hashable, CaseIterable {
         /// Fused attention.
         case attention
-        /// Unpacking or adding up what arrived.
+        /// Adding up what arrived.
         case combine
         /// Point-wise and reducing kernels, movement in memory.
         case elements
         /// Matrix products and convolutions.
         case matrix
-        /// Packing what is sent.
+        /// Handing over what is sent.
         case send
         /// Waiting for a peer.
         case wait
@@ -124,12 +124,9 @@ private struct Simulation {
         case .exchangeFinish(let exchange):
             let waiting = arrival[device][exchange] - clocks[device]
             if waiting > 0 { spend(device, index, .wait, waiting) }
-            let plan = local.exchanges[exchange]
-            let dtype = local.buffers[plan.source].dtype
-            let bytes =
-                plan.receives.reduce(0) { $0 + plan.byteCount(of: $1, dtype: dtype) }
-                + local.buffers[plan.destination].byteCount
-            spend(device, index, .combine, worker.instructionSeconds + 2 * Double(bytes) / worker.memoryBandwidth)
+            spend(
+                device, index, .combine, worker.instructionSeconds + combining(exchange, local) / worker.memoryBandwidth
+            )
         }
     }
 
@@ -137,12 +134,7 @@ private struct Simulation {
         let local = locals[device]
         let exchange = local.exchanges[index]
         let dtype = local.buffers[exchange.source].dtype
-        let worker = profile.workers[device]
-        if !exchange.sends.isEmpty {
-            let bytes = exchange.sentByteCount(dtype: dtype)
-            spend(
-                device, instruction, .send, worker.instructionSeconds + 2 * Double(bytes) / worker.memoryBandwidth)
-        }
+        if !exchange.sends.isEmpty { spend(device, instruction, .send, profile.workers[device].instructionSeconds) }
         for send in exchange.sends {
             let link = profile[device, send.peer]
             let seconds = Double(exchange.byteCount(of: send, dtype: dtype)) / link.bandwidth
@@ -153,6 +145,15 @@ private struct Simulation {
             arrival[send.peer][index] = max(arrival[send.peer][index], end)
             awaited[send.peer][index] -= 1
         }
+    }
+
+    /// Bytes that adding up what arrived reads and writes; that plain data gets to its place is in the link's figures.
+    private func combining(_ index: Int, _ local: LocalProgram) -> Double {
+        let exchange = local.exchanges[index]
+        guard exchange.reduction != nil else { return 0 }
+        let dtype = local.buffers[exchange.source].dtype
+        let received = exchange.receives.reduce(0) { $0 + exchange.byteCount(of: $1, dtype: dtype) }
+        return Double(received + 2 * local.buffers[exchange.destination].byteCount)
     }
 
     private mutating func spend(_ device: Int, _ instruction: Int, _ kind: Timeline.Kind, _ seconds: Double) {

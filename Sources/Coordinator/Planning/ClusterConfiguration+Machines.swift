@@ -1,0 +1,51 @@
+import Foundation
+public import Sharding
+
+extension ClusterConfiguration {
+    /// What the plan believes of the workers, by rank, and their links.
+    ///
+    /// Workers: the profile's, else typical figures (``MachineProfile/Worker/assumed(name:cores:speed:)``) for their
+    /// threads and `speed`. Links: what `links.pairs` says, else the profile's, else what `links` says of all, else
+    /// gigabit Ethernet; a figure that `links.pairs` leaves out is the next one's.
+    public var machineProfile: MachineProfile {
+        let cores = max(1, ProcessInfo.processInfo.activeProcessorCount / max(1, workers.count))
+        var numbers: [Int?] = []
+        let machines = workers.map { worker in
+            let known = measured?.workers.firstIndex { $0.name == worker.name }
+            numbers.append(known)
+            if let measured, let known { return measured.workers[known] }
+            return MachineProfile.Worker.assumed(name: worker.name, cores: worker.threads ?? cores, speed: worker.speed)
+        }
+        var common = MachineProfile.Link.ethernet
+        Self.replace(&common, latency: links.latency, bandwidth: links.bandwidth)
+        var profile = MachineProfile(workers: machines, link: common)
+        for (from, a) in numbers.enumerated() {
+            for (to, b) in numbers.enumerated() where from != to {
+                guard let measured, let a, let b, measured[a, b].origin == .measured else { continue }
+                profile[from, to] = measured[a, b]
+            }
+        }
+        let ranks = Dictionary(workers.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+        for pair in links.pairs {
+            guard let first = ranks[pair.first], let second = ranks[pair.second] else { continue }
+            for (from, to) in [(first, second), (second, first)] {
+                Self.replace(&profile[from, to], latency: pair.latency, bandwidth: pair.bandwidth)
+            }
+        }
+        return profile
+    }
+
+    /// The compiler's options for this cluster's links.
+    public var compilerOptions: CompilerOptions { CompilerOptions(links: machineProfile.linkCosts) }
+
+    private static func replace(_ link: inout MachineProfile.Link, latency: Duration?, bandwidth: Int?) {
+        if let latency {
+            link.latency = Double(latency.components.seconds) + Double(latency.components.attoseconds) * 1e-18
+            link.origin = .configured
+        }
+        if let bandwidth {
+            link.bandwidth = Double(bandwidth)
+            link.origin = .configured
+        }
+    }
+}

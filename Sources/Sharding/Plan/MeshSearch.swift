@@ -1,0 +1,303 @@
+import Program
+
+/// Finds the mesh, the workers and the shards that make pictures fastest within each worker's memory.
+///
+/// Meshes over all numbers of workers are enumerated and estimated from annotations (``MeshEstimate``); the most
+/// promising are compiled, their memory is compared with the workers' limits and their time is predicted
+/// (``Timeline``). Where one worker is short of memory and another is not, shards move.
+public struct MeshSearch: Sendable {
+    /// What is best.
+    public enum Objective: String, Sendable, Hashable, CaseIterable {
+        /// The least time for a request.
+        case latency
+        /// The most pictures an hour.
+        case throughput
+    }
+
+    /// The workers and links.
+    public var profile: MachineProfile
+    /// Most bytes by worker; nil: no limit.
+    public var memoryLimits: [Int?]
+    /// What is best.
+    public var objective: Objective
+    /// Axes that meshes are made of.
+    public var axes: [SearchAxis]
+    /// What logical axes are split over, given the names of a mesh's axes.
+    public var rules: @Sendable ([String]) -> LogicalAxisRules
+    /// Most meshes that are compiled.
+    public var compiledMax: Int
+
+    /// Makes a search; `memoryLimits` are by worker, missing ones mean no limit.
+    public init(
+        profile: MachineProfile, memoryLimits: [Int?] = [], objective: Objective = .latency,
+        axes: [SearchAxis] = SearchAxis.standard, compiledMax: Int = 32,
+        rules: @escaping @Sendable ([String]) -> LogicalAxisRules
+    ) {
+        precondition(!profile.workers.isEmpty, "a mesh is chosen for at least one worker")
+        self.profile = profile
+        let missing = max(0, profile.workers.count - memoryLimits.count)
+        self.memoryLimits = memoryLimits + Array(repeating: nil, count: missing)
+        self.objective = objective
+        self.axes = axes
+        self.compiledMax = compiledMax
+        self.rules = rules
+    }
+
+    /// Chooses a mesh for a workload.
+    ///
+    /// - Parameter progress: told how many meshes of how many are compiled.
+    /// - Throws: ``MeshSearchError`` where none fits into memory, `ShardingError`.
+    public func run(
+        _ workload: Workload, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    ) throws -> MeshChoice {
+        let baseline = try Baseline(workload, self)
+        let candidates = estimated(workload, baseline)
+        let chosen = promising(candidates)
+        var tried = Trials()
+        for (index, candidate) in chosen.enumerated() {
+            progress(index, chosen.count)
+            tried.add(try evaluate(candidate, workload, baseline), of: candidate)
+        }
+        if tried.outcomes.isEmpty {
+            // Memory decides: the meshes that cut weights into most parts first, until one fits.
+            let rest = candidates.filter { !tried.keys.contains($0.key) }
+            let finest = rest.indices.sorted { (-modelParts(rest[$0]), $0) < (-modelParts(rest[$1]), $1) }
+            for index in finest.prefix(compiledMax) where tried.outcomes.isEmpty {
+                progress(tried.keys.count, chosen.count + min(rest.count, compiledMax))
+                tried.add(try evaluate(rest[index], workload, baseline), of: rest[index])
+            }
+        }
+        progress(tried.keys.count, tried.keys.count)
+        return try MeshRanking(
+            search: self, outcomes: tried.outcomes, misfits: tried.misfits,
+            uncompiled: candidates.filter { !tried.keys.contains($0.key) }, pictures: workload.pictures
+        ).choice()
+    }
+
+    /// What compiling gave.
+    private struct Trials {
+        var keys: Set<String> = []
+        var outcomes: [MeshChoice.Outcome] = []
+        var misfits: [Misfit] = []
+
+        mutating func add(_ result: Result<MeshChoice.Outcome, Misfit>, of candidate: Candidate) {
+            keys.insert(candidate.key)
+            switch result {
+            case .success(let outcome): outcomes.append(outcome)
+            case .failure(let misfit): misfits.append(misfit)
+            }
+        }
+    }
+
+    // MARK: Candidates
+
+    /// A mesh on some workers.
+    struct Candidate: Sendable {
+        var axes: [Mesh.Axis]
+        /// Numbers of the workers, by rank.
+        var numbers: [Int]
+        /// Estimated seconds of a request.
+        var estimate = 0.0
+
+        /// What tells it from others.
+        var key: String { "\(axes.map { "\($0.name)=\($0.size)" }) \(numbers)" }
+        /// For people.
+        var title: String { MeshChoice.title(axes.map { ($0.name, $0.size) }) }
+    }
+
+    /// A mesh that needs more memory than there is.
+    struct Misfit: Error {
+        var candidate: Candidate
+        var shortfalls: [MeshSearchError.Shortfall]
+    }
+
+    /// All meshes, the best estimate first.
+    private func estimated(_ workload: Workload, _ baseline: Baseline) -> [Candidate] {
+        let limits = axes.map { workload.partsMax($0.logicalAxes) }
+        let order = MeshPlacement.order(profile, speeds: baseline.speeds)
+        var result: [Candidate] = []
+        for count in counts {
+            let chosen = Array(order.prefix(count))
+            for sizes in factorizations(count, limits) {
+                let shape = zip(axes, sizes).filter { $0.1 > 1 }.map { Mesh.Axis($0.0.name, $0.1) }
+                let placements = MeshPlacement.placements(
+                    chosen, axes: shape, profile: profile, speeds: baseline.speeds)
+                for numbers in placements {
+                    var candidate = Candidate(axes: shape, numbers: numbers)
+                    candidate.estimate = estimate(candidate, workload, baseline)
+                    result.append(candidate)
+                }
+            }
+        }
+        return result.enumerated().sorted {
+            ($0.element.estimate, $0.offset) < ($1.element.estimate, $1.offset)
+        }.map(\.element)
+    }
+
+    /// Numbers of workers to try: all of a small cluster; of a large one powers of two, divisors and all.
+    private var counts: [Int] {
+        let all = profile.workers.count
+        return (1...all).filter { $0 <= 12 || $0 & ($0 - 1) == 0 || all % $0 == 0 }
+    }
+
+    /// Sizes by axis with this product.
+    private func factorizations(_ count: Int, _ limits: [Int]) -> [[Int]] {
+        guard let limit = limits.first else { return count == 1 ? [[]] : [] }
+        return (1...min(count, limit)).filter { count % $0 == 0 }.flatMap { size in
+            factorizations(count / size, Array(limits.dropFirst())).map { [size] + $0 }
+        }
+    }
+
+    private func estimate(_ candidate: Candidate, _ workload: Workload, _ baseline: Baseline) -> Double {
+        let sizes = Dictionary(uniqueKeysWithValues: candidate.axes.map { ($0.name, $0.size) })
+        let estimate = MeshEstimate(
+            sizes: sizes, rules: rules(candidate.axes.map(\.name)),
+            links: profile.selecting(candidate.numbers).linkCosts)
+        // Shares follow speeds, so that all devices need as long as an average one.
+        let rate = candidate.numbers.reduce(0) { $0 + baseline.speeds[$1] } / Double(candidate.numbers.count)
+        return zip(workload.stages, baseline.seconds).reduce(0) { sum, entry in
+            sum + Double(entry.0.calls) * estimate.seconds(entry.0.program, alone: entry.1 / rate)
+        }
+    }
+
+    /// Those worth compiling: for every number of workers its best, then the best of all, as many as allowed.
+    private func promising(_ candidates: [Candidate]) -> [Candidate] {
+        var perCount: [Int: Int] = [:]
+        var taken: Set<Int> = []
+        // At least one of each number, more of the largest.
+        for (index, candidate) in candidates.enumerated() {
+            let count = candidate.numbers.count
+            let quota = count == profile.workers.count ? 8 : 1
+            if perCount[count, default: 0] < quota, taken.count < compiledMax {
+                perCount[count, default: 0] += 1
+                taken.insert(index)
+            }
+        }
+        for index in candidates.indices where taken.count < compiledMax { taken.insert(index) }
+        // What cuts the weights into most parts may be all that fits.
+        let limited = memoryLimits.contains { $0 != nil }
+        if limited, let finest = candidates.indices.max(by: { modelParts(candidates[$0]) < modelParts(candidates[$1]) })
+        {
+            taken.insert(finest)
+        }
+        return taken.sorted().map { candidates[$0] }
+    }
+
+    private func modelParts(_ candidate: Candidate) -> Int {
+        candidate.axes.first { $0.name == "model" }?.size ?? 1
+    }
+
+    // MARK: Evaluation
+
+    /// Compiles a mesh, fits its shards to the workers' memory, and predicts its time.
+    private func evaluate(
+        _ candidate: Candidate, _ workload: Workload, _ baseline: Baseline
+    ) throws -> Result<MeshChoice.Outcome, Misfit> {
+        let machines = profile.selecting(candidate.numbers)
+        let limits = candidate.numbers.map { memoryLimits[$0] }
+        var speeds = candidate.numbers.map { baseline.speeds[$0] }
+        var shortfalls: [MeshSearchError.Shortfall] = []
+        for attempt in 0..<6 {
+            let compiled = try Self.compile(
+                workload, mesh: Mesh(candidate.axes, speeds: speeds), rules: rules(candidate.axes.map(\.name)),
+                links: machines.linkCosts)
+            let needs = candidate.numbers.indices.map { rank in
+                CostModel.peakByteCount(of: compiled.map { $0.locals[rank] })
+            }
+            let short = needs.indices.filter { needs[$0] > limits[$0] ?? .max }
+            if short.isEmpty {
+                return .success(
+                    outcome(candidate, workload, compiled, needs, speeds: speeds, isBalanced: attempt > 0))
+            }
+            let found = short.map { rank in
+                MeshSearchError.Shortfall(
+                    worker: machines.workers[rank].name, needed: needs[rank], limit: limits[rank] ?? .max)
+            }
+            if attempt == 0 || lack(found) < lack(shortfalls) { shortfalls = found }
+            let others = needs.indices.filter { !short.contains($0) }
+            guard candidate.numbers.count > 1, !others.isEmpty else { break }
+            // Smaller shards where memory is short; granules, and weights that all hold, make this inexact, hence the rest.
+            for rank in short {
+                let weights = CostModel.weightByteCount(of: compiled.map { $0.locals[rank] })
+                let room = (limits[rank] ?? .max) - (needs[rank] - weights)
+                speeds[rank] *= 0.95 * max(0.05, Double(room) / Double(weights))
+            }
+        }
+        return .failure(Misfit(candidate: candidate, shortfalls: shortfalls))
+    }
+
+    private func lack(_ shortfalls: [MeshSearchError.Shortfall]) -> Int {
+        shortfalls.reduce(0) { $0 + $1.needed - $1.limit }
+    }
+
+    private func outcome(
+        _ candidate: Candidate, _ workload: Workload, _ compiled: [CompiledProgram], _ needs: [Int], speeds: [Double],
+        isBalanced: Bool
+    ) -> MeshChoice.Outcome {
+        let machines = profile.selecting(candidate.numbers)
+        var compute = [Double](repeating: 0, count: needs.count)
+        var sent = [Int](repeating: 0, count: needs.count)
+        let stages = zip(workload.stages, compiled).map { stage, program in
+            let timeline = Timeline.predict(locals: program.locals, profile: machines)
+            for rank in needs.indices {
+                let busy = timeline.devices[rank].reduce(0) { sum, entry in
+                    [.attention, .elements, .matrix].contains(entry.kind) ? sum + entry.end - entry.start : sum
+                }
+                compute[rank] += Double(stage.calls) * busy
+                sent[rank] += stage.calls * CostModel.sentByteCount(of: program.locals[rank])
+            }
+            return MeshChoice.Stage(name: program.name, calls: stage.calls, seconds: timeline.duration)
+        }
+        return MeshChoice.Outcome(
+            axes: candidate.axes.map { .init(name: $0.name, size: $0.size) }, workers: machines.workers.map(\.name),
+            numbers: candidate.numbers, speeds: speeds, pictures: workload.pictures, stages: stages,
+            seconds: stages.reduce(0) { $0 + Double($1.calls) * $1.seconds }, computeSeconds: compute.max() ?? 0,
+            peakBytes: needs, sentBytes: sent.max() ?? 0, isBalancedByMemory: isBalanced)
+    }
+
+    /// Compiles all programs of a workload for one mesh.
+    static func compile(
+        _ workload: Workload, mesh: Mesh, rules: LogicalAxisRules, links: LinkCosts
+    ) throws(ShardingError) -> [CompiledProgram] {
+        var left: [String: TensorSharding] = [:]
+        var result: [CompiledProgram] = []
+        for stage in workload.stages {
+            let residents = left.filter { stage.program.residentInputs.contains($0.key) }
+            let compiled = try Compiler.compile(
+                stage.program, mesh: mesh, rules: rules, residents: residents, options: CompilerOptions(links: links))
+            left.merge(compiled.residents) { $1 }
+            result.append(compiled)
+        }
+        return result
+    }
+}
+
+/// What the workload takes on a single device.
+struct Baseline {
+    /// Seconds of one call by stage, on the fastest worker.
+    let seconds: [Double]
+    /// Speeds by worker, 1 for the fastest; differences of a few per cent are none.
+    let speeds: [Double]
+
+    init(_ workload: Workload, _ search: MeshSearch) throws(ShardingError) {
+        let compiled = try MeshSearch.compile(workload, mesh: .single, rules: search.rules([]), links: .ethernet)
+        var all: [[Double]] = []
+        var known: [MachineProfile.Worker: [Double]] = [:]
+        for number in search.profile.workers.indices {
+            var machine = search.profile.workers[number]
+            machine.name = ""
+            let seconds =
+                known[machine]
+                ?? compiled.map {
+                    Timeline.predict(locals: $0.locals, profile: MachineProfile(workers: [machine])).duration
+                }
+            known[machine] = seconds
+            all.append(seconds)
+        }
+        let totals = all.map { zip(workload.stages, $0).reduce(0) { $0 + Double($1.0.calls) * $1.1 } }
+        let fastest = totals.indices.min { totals[$0] < totals[$1] } ?? 0
+        seconds = all[fastest]
+        let speeds = totals.map { totals[fastest] / max($0, 1e-12) }
+        self.speeds = speeds.map { $0 > 0.95 ? 1 : $0 }
+    }
+}
