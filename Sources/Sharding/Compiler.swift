@@ -40,17 +40,25 @@ public enum Compiler {
         var propagation = Propagation(
             program, rules: opRules, annotations: annotations, priorities: rules.priorities)
         propagation.run()
+        if let dump = options.dump {
+            dump("01-program", PassText.program(program))
+            dump("02-annotated", PassText.shardings(program, annotations, mesh))
+            dump("03-propagated", PassText.shardings(program, propagation.shardings, mesh))
+        }
         var partitioner = Partitioner(
             program, rules: opRules, shardings: propagation.shardings, mesh: mesh, options: options)
         partitioner.run()
         var emitter = LocalProgramEmitter(partitioner.result)
-        let explanation = Explanation(program: program, shardings: propagation.shardings, mesh: mesh)
+        let locals = (0..<mesh.deviceCount).map { emitter.emit(device: $0) }
+        if let dump = options.dump { PassText.locals(locals, dump) }
+        let explanation = Explanation(
+            program: program, shardings: propagation.shardings, rules: opRules, mesh: mesh)
         var left: [String: TensorSharding] = [:]
         for (name, layout) in partitioner.result.residents {
             left[name] = TensorSharding(dims: layout.dims.map { DimSharding(axes: $0.axes, isOpen: false) })
         }
         return CompiledProgram(
-            name: program.name, locals: (0..<mesh.deviceCount).map { emitter.emit(device: $0) }, residents: left,
+            name: program.name, locals: locals, residents: left,
             parameters: explanation.parameters(partitioner.result))
     }
 }

@@ -34,7 +34,7 @@ import Testing
     }
 
     /// Rules that are right by themselves may still ask for one axis twice in a tensor of the model.
-    @Test(arguments: ["plan", "up", "generate"])
+    @Test(arguments: ["plan", "up", "generate", "validate"])
     func rulesThatContradictEachOtherEndWith78(command: String) throws {
         let atelier = try Atelier()
         let path = try atelier.cluster(

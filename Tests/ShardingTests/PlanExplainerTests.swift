@@ -1,4 +1,5 @@
 import Program
+import Synchronization
 import Tensor
 import Testing
 
@@ -100,6 +101,28 @@ struct PlanExplainerTests {
         for nothing in ["", "%99", "%", "%-1", "other/%1", "zzzzzzzzzzzz"] {
             #expect(throws: PlanExplainer.UnknownName.self) { try explainer.explain(nothing) }
         }
+    }
+
+    @Test("What the compiler hands out between passes is what a plan's dump holds")
+    func hook() throws {
+        let program = Self.block()
+        let mesh = Mesh([.init("data", 2), .init("model", 2)])
+        let dumped = Dumped()
+        let compiled = try Compiler.compile(
+            program, mesh: mesh, rules: Self.rules, options: CompilerOptions(dump: { dumped.append($0, $1) }))
+        let planned = try PlannedProgram(program, compiled: compiled, mesh: mesh, rules: Self.rules, residents: [:])
+        let again = Dumped()
+        planned.dump(mesh: mesh) { again.append($0, $1) }
+        #expect(dumped.entries.count == 8)
+        #expect(dumped.entries.map(\.pass) == again.entries.map(\.pass))
+        #expect(dumped.entries.map(\.text) == again.entries.map(\.text))
+    }
+
+    /// What was dumped, in order.
+    private final class Dumped: Sendable {
+        private let state = Mutex<[(pass: String, text: String)]>([])
+        var entries: [(pass: String, text: String)] { state.withLock { $0 } }
+        func append(_ pass: String, _ text: String) { state.withLock { $0.append((pass, text)) } }
     }
 
     @Test("Dumps are numbered, and the first three are programs that read back")

@@ -12,7 +12,7 @@ extension ClusterConfiguration {
         let found = AnnotationCheck(mesh: mesh, rules: rules, places: places)
             .problems(programs: programs, parameters: parameters)
         guard !found.isEmpty else { return }
-        let problems = found.map { problem in
+        let problems = found.map { problem -> ConfigurationProblem in
             let place: RulePlaces.Place?
             let keyPath: String
             switch problem.subject {
@@ -30,7 +30,10 @@ extension ClusterConfiguration {
                 location: place.map { .text(line: $0.line, column: $0.column, length: $0.length) } ?? .file,
                 keyPath: keyPath, message: problem.message + near, nearest: problem.nearest.first)
         }
+        let sorted = problems.enumerated().sorted {
+            ($0.element.order, $0.offset) < ($1.element.order, $1.offset)
+        }
         throw ConfigurationError(
-            file: places.file.isEmpty ? "cluster.yaml" : places.file, source: source, problems: problems)
+            file: places.file.isEmpty ? "cluster.yaml" : places.file, source: source, problems: sorted.map(\.element))
     }
 }

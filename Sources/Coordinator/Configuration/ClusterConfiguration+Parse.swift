@@ -58,7 +58,7 @@ extension ClusterConfiguration {
 
 extension ConfigurationProblem {
     /// Sorts by place: the file's text from top to bottom, then everything else.
-    fileprivate var order: Int {
+    var order: Int {
         if case .text(let line, let column, _) = location { return line << 20 | min(column, 1 << 20 - 1) }
         return .max
     }

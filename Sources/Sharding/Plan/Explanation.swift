@@ -4,7 +4,12 @@ import Program
 struct Explanation {
     let program: Program
     let shardings: [TensorSharding]
+    let rules: [ShardingRule]
     let mesh: Mesh
+
+    /// Operations named on the way to an annotation; `tessera plan --explain` names all.
+    private static let hopMax = 4
+    private var trace: OriginTrace { OriginTrace(program: program, shardings: shardings, rules: rules) }
 
     /// Every weight, in order of first use.
     func parameters(_ partitioned: PartitionedProgram) -> [CompiledProgram.ParameterPlan] {
@@ -24,26 +29,28 @@ struct Explanation {
             if used.dims[dim].axes.isEmpty { return nil }
             let axes = used.dims[dim].axes.map { $0.text(mesh) }.joined(separator: "+")
             let decided = shardings[value].dims[dim]
-            let why = decided.axes.isEmpty ? "only this part is used" : self.why(decided.origin, depth: 0)
+            let why = decided.axes.isEmpty ? "only this part is used" : why(value, dim)
             return "dimension \(dim) over \(axes): \(why)"
         }
         return parts.isEmpty ? "replicated: no annotation splits it" : parts.joined(separator: "; ")
     }
 
-    private func why(_ origin: ShardingOrigin, depth: Int) -> String {
-        switch origin {
-        case .none: return "undecided"
-        case .annotation(let logical): return "annotated \(logical)"
-        case .override(let pattern): return "override \(pattern)"
-        case .resident(let name): return "left so as \(name)"
-        case .propagated(let operation, let from):
-            let opcode = program.operations[operation].opcode.rawValue
-            let scope = program.operations[operation].scope
-            let place = scope.isEmpty ? opcode : "\(opcode) in \(scope)"
-            guard depth < 4 else { return "through \(place)" }
-            let source = shardings[from].dims.first { !$0.axes.isEmpty && $0.origin != origin }?.origin ?? .none
-            if source == .none { return "from \(program.describe(from)) through \(place)" }
-            return "from \(program.describe(from)) through \(place), \(why(source, depth: depth + 1))"
+    /// The last operations on the way, the nearest first, and the annotation at its other end.
+    private func why(_ value: Program.ValueID, _ dim: Int) -> String {
+        let path = trace.path(to: OriginTrace.Place(value: value, dim: dim))
+        let sources = [path.start] + path.hops.dropLast().map(\.to)
+        let ways = zip(sources, path.hops).reversed().prefix(Self.hopMax).map { source, hop in
+            let operation = program.operations[hop.operation]
+            let place = operation.scope.isEmpty ? "" : " in \(operation.scope)"
+            return "from \(program.describe(source.value)) through \(operation.opcode.rawValue)\(place)"
         }
+        let end =
+            switch path.origin {
+            case .none, .propagated: "undecided"
+            case .annotation(let logical): "annotated \(logical)"
+            case .override(let pattern): "override \(pattern)"
+            case .resident(let name): "left so as \(name)"
+            }
+        return (ways + (path.hops.count > Self.hopMax ? ["…"] : []) + [end]).joined(separator: ", ")
     }
 }

@@ -26,7 +26,9 @@ import Testing
             configuration.places
                 == RulePlaces(
                     file: "c.yaml",
-                    rules: ["heads": .init(line: 4, column: 3, length: 5), "mlp": .init(line: 5, column: 3, length: 3)],
+                    rules: [
+                        "heads": .init(line: 4, column: 3, length: 5), "mlp": .init(line: 5, column: 3, length: 3),
+                    ],
                     overrides: [.init(line: 8, column: 16, length: 8)]))
         #expect(configuration.rules.rules == ["heads": ["model"], "mlp": ["model:(1)2"]])
         #expect(configuration.rules.priorities == ["mlp": 1])
@@ -42,8 +44,11 @@ import Testing
               heads: model
             """)
         let rendered = try #require(error?.rendered)
-        #expect(rendered.hasPrefix("c.yaml:5:3: error: rules.heads: mesh axis model would split dimensions "), "\(rendered)")
-        #expect(rendered.contains("by guidance: [model] (c.yaml:4)") && rendered.contains("by heads: [model] (c.yaml:5)"))
+        #expect(
+            rendered.hasPrefix("c.yaml:5:3: error: rules.heads: mesh axis model would split dimensions "), "\(rendered)"
+        )
+        #expect(
+            rendered.contains("by guidance: [model] (c.yaml:4)") && rendered.contains("by heads: [model] (c.yaml:5)"))
         #expect(rendered.contains("   5 |   heads: model"))
     }
 
@@ -57,10 +62,10 @@ import Testing
               - {parameter: "*.attn1.to_k.weight", dimensions: [model]}
             """)
         let problems = try #require(error?.problems)
-        #expect(problems.map(\.keyPath) == ["overrides[1]", "overrides[0]"])
-        #expect(problems[1].message.hasPrefix("no weight of the model matches 'transformer.*.attn1.to_q.weigth'"))
-        #expect(problems[1].nearest?.hasSuffix(".attn1.to_q.weight") == true)
-        #expect(problems[1].location == .text(line: 4, column: 17, length: 33))
-        #expect(problems[0].message.contains("lists 1 dimensions but "))
+        #expect(problems.map(\.keyPath) == ["overrides[0]", "overrides[1]"])
+        #expect(problems[0].message.hasPrefix("no weight of the model matches 'transformer.*.attn1.to_q.weigth'"))
+        #expect(problems[0].nearest?.hasSuffix(".attn1.to_q.weight") == true)
+        #expect(problems[0].location == .text(line: 4, column: 17, length: 33))
+        #expect(problems[1].message.contains("lists 1 dimensions but "))
     }
 }

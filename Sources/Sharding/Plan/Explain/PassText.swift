@@ -25,6 +25,14 @@ enum PassText {
         }
     }
 
+    /// All devices together, then one by one.
+    static func locals<Failure>(
+        _ locals: [LocalProgram], _ write: (_ pass: String, _ text: String) throws(Failure) -> Void
+    ) throws(Failure) {
+        try write("04-partitioned", PartitionedProgramPrinter(locals).text)
+        for local in locals { try write("05-local-device\(local.device)", LocalProgramPrinter(local).text) }
+    }
+
     private static func origin(_ origin: ShardingOrigin, _ program: Program) -> String? {
         switch origin {
         case .none: nil
@@ -46,9 +54,6 @@ extension PlannedProgram {
         try write("01-program", PassText.program(program))
         try write("02-annotated", PassText.shardings(program, annotations, mesh))
         try write("03-propagated", PassText.shardings(program, shardings, mesh))
-        try write("04-partitioned", PartitionedProgramPrinter(compiled.locals).text)
-        for local in compiled.locals {
-            try write("05-local-device\(local.device)", LocalProgramPrinter(local).text)
-        }
+        try PassText.locals(compiled.locals, write)
     }
 }

@@ -43,7 +43,12 @@ extension PlanPage {
                 .element(
                     "div", ["class": "mesh-row"],
                     title + [
-                        .element("div", ["class": "cards", "style": "--columns:\(min(columns, 8))"], cells)
+                        .element(
+                            "div",
+                            [
+                                "class": columns > 4 ? "cards compact" : "cards",
+                                "style": "--columns:\(min(columns, 8))",
+                            ], cells)
                     ]))
         }
         let label = last.map { $0.size > 1 ? "\($0.name) runs from left to right" : "" } ?? ""

@@ -44,12 +44,14 @@ enum PlanStyle {
         border-radius:8px;padding:.7rem .9rem;min-width:0}
         .card p{margin:0}.who{display:flex;align-items:center;gap:.5rem;overflow-wrap:anywhere}
         .place{color:var(--soft);font-size:.86rem;overflow-wrap:anywhere}
-        .dot{display:inline-grid;place-items:center;min-width:1.55em;height:1.55em;padding:0 .3em;border-radius:1em;
+        .dot{flex:none;display:inline-grid;place-items:center;min-width:1.55em;height:1.55em;padding:0 .3em;border-radius:1em;
         background:hsl(var(--h) var(--dev-s) 32%);color:#fff;font-size:.8rem;font-weight:600}
         .bar{display:block;width:100%;height:14px;margin:.5rem 0 .25rem;background:var(--wait);border-radius:3px}
         .card .memory{font-variant-numeric:tabular-nums}.over{color:var(--over);font-weight:600}
         .parts{margin:.3rem 0 0;font-size:.84rem;color:var(--soft)}
         .parts div{display:flex;justify-content:space-between;gap:.6rem}.parts dd{margin:0;font-variant-numeric:tabular-nums}
+        .compact .parts{display:none}.compact .card{padding:.5rem .6rem}.compact strong{font-size:.84rem}
+        .compact .place,.compact .memory{font-size:.8rem}
         .scroll{overflow-x:auto;margin:.3rem 0 .8rem}
         table{border-collapse:collapse;font-size:.88rem;min-width:min(100%,24rem)}
         caption{text-align:left;color:var(--soft);padding:.2rem 0 .4rem;font-size:.86rem}
