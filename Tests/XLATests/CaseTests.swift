@@ -18,10 +18,10 @@ struct CaseTests {
 
     @Test("Sharded equals whole, within XLA's bytes")
     func cases() throws {
-        let cases = try Self.paths().flatMap { try CaseFile(path: $0).cases }
+        let files = try Self.paths().map { (path: $0, cases: try CaseFile(path: $0).cases) }
         let known = try KnownAbove.load()
         var outcomes: [CaseOutcome] = []
-        for item in cases where Self.filter.map({ item.name.contains($0) }) ?? true {
+        for item in files.flatMap(\.cases) where Self.filter.map({ item.name.contains($0) }) ?? true {
             let outcome = CaseRunner(item: item, isPlanOnly: Self.isPlanOnly).run()
             if let problem = outcome.problems.first {
                 Issue.record("\(item.name): \(outcome.problems.count) problems, the first: \(problem)")
@@ -32,6 +32,14 @@ struct CaseTests {
             outcomes.append(outcome)
         }
         report(outcomes, known)
+        guard files.count > 1, Self.filter == nil else { return print(Self.counts(outcomes)) }
+        var first = 0
+        for file in files {
+            let part = outcomes[first..<(first + file.cases.count)]
+            print("\(URL(fileURLWithPath: file.path).lastPathComponent): \(Self.counts(Array(part)))")
+            first += file.cases.count
+        }
+        print(Self.counts(outcomes))
     }
 
     /// The given file, or the oracle's cases and our own.
@@ -61,9 +69,14 @@ struct CaseTests {
                     + "\(outcome.canonicalBytes) / \(Self.text(outcome.bar)) bytes")
         }
         print("bytes in all: \(total.ours) (in canonical order \(total.canonical)), XLA \(Self.text(total.bar))")
-        print(
-            "cases \(outcomes.count), exact \(exact.count), within bytes \(exact.count - above.count), "
-                + "below \(exact.count { $0.isBelow }), above \(above.count)")
+    }
+
+    /// The line that the suite ends with.
+    private static func counts(_ outcomes: [CaseOutcome]) -> String {
+        let exact = outcomes.filter(\.problems.isEmpty)
+        let above = exact.count(where: \.isAbove)
+        return "cases \(outcomes.count), exact \(exact.count), within bytes \(exact.count - above), "
+            + "below \(exact.count(where: \.isBelow)), above \(above)"
     }
 
     private static func text(_ bytes: Double?) -> String { bytes.map { String(Int($0.rounded())) } ?? "-" }

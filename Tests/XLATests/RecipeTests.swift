@@ -127,7 +127,6 @@ struct RecipeTests {
         // Where the product of a piece of a weight is smaller than the weight, its sum is scattered instead.
         let scattered = count("X", isSum: true, sums)
         #expect(gathered + scattered == 10, "weights: \(outcome.exchanges)")
-        if mesh == "X:2xY:4" { #expect(gathered == 10, "weights: \(outcome.exchanges)") }
         #expect(count("Y", isSum: false, [.allGather]) == 3, "activations: \(outcome.exchanges)")
         #expect(count("Y", isSum: true, sums) == 3, "sums: \(outcome.exchanges)")
         #expect(count("Y", isSum: false, [.allReduce]) == 0, "sums stay scattered: \(outcome.exchanges)")

@@ -146,6 +146,8 @@ struct NodeWriter {
                 "dims": .ints(try need(attributes.dims, "dims").sorted()),
                 "kind": .text(try need(attributes.kind, "kind")),
             ]
+            // Values are combined over devices by sum and maximum; a minimum is the maximum of the negatives.
+            if attributes.kind == "min" { return try minimum(lists.ints("dims")) }
             if attributes.dims?.isEmpty == true { return try add(.annotate, operands, dtype: dtype) }
             return try real(operands) { writer, operands in
                 let isReal = writer.dtype == .f32 || writer.dtype == .bf16
@@ -160,6 +162,17 @@ struct NodeWriter {
             let dim: Attributes = ["dim": .int(try need(attributes.dim ?? attributes.axis, "dim"))]
             return try whole { try $0.add(.sort, $1, dim) }
         default: return try add(.topK, operands, ["k": .int(try need(attributes.k, "k"))])
+        }
+    }
+
+    private mutating func minimum(_ dims: [Int]) throws -> Program.ValueID {
+        if dims.isEmpty { return try add(.annotate, operands, dtype: dtype) }
+        return try real(operands) { writer, operands in
+            let type = writer.builder.type(of: operands[0]).dtype
+            let negative = try writer.add(.unary, operands, ["kind": .text("negate")], dtype: type)
+            let most = try writer.add(
+                .reduce, [negative], ["dims": .ints(dims), "kind": .text("max")], dtype: writer.realType)
+            return try writer.add(.unary, [most], ["kind": .text("negate")], dtype: writer.realType)
         }
     }
 
