@@ -35,6 +35,19 @@ struct MeshSearchTests {
         #expect(choice.best.numbers.count == 4)
     }
 
+    @Test("Meshes are compared by the picture, each with a batch that its data axis divides")
+    func batches() throws {
+        let search = MeshSearch(
+            profile: .uniform(3, link: .gigabit), objective: .throughput,
+            axes: SearchAxis.standard.filter { $0.name == "data" }, rules: usualRules)
+        let choice = try search.run(pictures: 3) { SyntheticModel.muse.workload(pictures: $0) }
+        #expect(sizes(choice.best) == ["data": 3])
+        #expect(choice.best.pictures == 3)
+        let single = try #require(choice.rivals.first { $0.title == "1 device" }?.secondsPerPicture)
+        let two = try #require(choice.rivals.first { $0.title == "data 2" }?.secondsPerPicture)
+        #expect((1.95...2.05).contains(single / two))
+    }
+
     @Test("Without guidance and tokens to split, slow links leave workers idle, and the choice says so")
     func fewerWorkers() throws {
         var model = SyntheticModel.muse

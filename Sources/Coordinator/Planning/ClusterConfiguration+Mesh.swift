@@ -30,7 +30,9 @@ extension ClusterConfiguration {
         var count = pictures ?? (objective == .latency ? 1 : min(workers.count, GenerationPlan.Limits.pictures))
         while true {
             do {
-                let choice = try search.run(try workload(of: model, pictures: count), progress: progress)
+                let choice = try search.run(pictures: count, progress: progress) {
+                    try workload(of: model, pictures: $0)
+                }
                 return (adopting(choice.best), choice)
             } catch let error as MeshSearchError {
                 // Fewer pictures at once take less memory.

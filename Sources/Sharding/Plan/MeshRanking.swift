@@ -6,7 +6,6 @@ struct MeshRanking {
     let outcomes: [MeshChoice.Outcome]
     let misfits: [MeshSearch.Misfit]
     let uncompiled: [MeshSearch.Candidate]
-    let pictures: Int
 
     /// Times that differ by less are equal: fewer workers win, then earlier axes.
     private static let tolerance = 1.01
@@ -15,18 +14,20 @@ struct MeshRanking {
     ///
     /// - Throws: ``MeshSearchError`` where nothing fits.
     func choice() throws(MeshSearchError) -> MeshChoice {
-        guard let fastest = outcomes.map(\.seconds).min() else { throw nothingFits() }
+        guard let fastest = outcomes.map(\.secondsPerPicture).min() else { throw nothingFits() }
         let order = search.axes.map(\.name)
         func rank(_ outcome: MeshChoice.Outcome) -> [Int] {
             [outcome.numbers.count]
                 + order.map { name in -(outcome.axes.first { $0.name == name }?.size ?? 1) }
         }
-        let close = outcomes.indices.filter { outcomes[$0].seconds <= fastest * Self.tolerance }
+        let close = outcomes.indices.filter { outcomes[$0].secondsPerPicture <= fastest * Self.tolerance }
         let index = close.reduce(close[0]) {
             rank(outcomes[$1]).lexicographicallyPrecedes(rank(outcomes[$0])) ? $1 : $0
         }
         let best = outcomes[index]
-        let others = outcomes.indices.filter { $0 != index }.map { outcomes[$0] }.sorted { $0.seconds < $1.seconds }
+        let others = outcomes.indices.filter { $0 != index }.map { outcomes[$0] }.sorted {
+            $0.secondsPerPicture < $1.secondsPerPicture
+        }
         return MeshChoice(
             objective: search.objective.rawValue, best: best, rivals: rivals(best, others), notes: notes(best),
             consideredCount: outcomes.count + misfits.count + uncompiled.count,
@@ -49,7 +50,7 @@ struct MeshRanking {
         let skipped = uncompiled.prefix(50).map { candidate in
             MeshChoice.Rival(
                 title: title(candidate.title, candidate.numbers), workerCount: candidate.numbers.count,
-                secondsPerPicture: candidate.estimate / Double(pictures),
+                secondsPerPicture: candidate.estimate,
                 reason: "not compiled: \(search.compiledMax) others have better estimates")
         }
         return slower + unfit + skipped
@@ -62,15 +63,20 @@ struct MeshRanking {
     }
 
     private func reason(_ other: MeshChoice.Outcome, _ best: MeshChoice.Outcome) -> String {
-        let ratio = other.seconds / best.seconds
+        let ratio = other.secondsPerPicture / best.secondsPerPicture
         if ratio <= Self.tolerance {
             return other.numbers.count > best.numbers.count
                 ? "no faster, with \(other.numbers.count) workers instead of \(best.numbers.count)"
                 : "as fast; earlier axes go first"
         }
         let slower = "\(MeshChoice.rounded(ratio, digits: 2))x"
-        let computing = other.computeSeconds - best.computeSeconds
-        let talking = (other.seconds - other.computeSeconds) - (best.seconds - best.computeSeconds)
+        func perPicture(_ seconds: Double, _ outcome: MeshChoice.Outcome) -> Double {
+            seconds / Double(outcome.pictures)
+        }
+        let computing = perPicture(other.computeSeconds, other) - perPicture(best.computeSeconds, best)
+        let talking =
+            perPicture(other.seconds - other.computeSeconds, other)
+            - perPicture(best.seconds - best.computeSeconds, best)
         if talking > computing {
             return "\(slower): \(MeshChoice.text(other.seconds - other.computeSeconds)) of "
                 + "\(MeshChoice.text(other.seconds)) go to exchanges and waiting, "
@@ -89,12 +95,14 @@ struct MeshRanking {
             var note =
                 "\(best.numbers.count) of \(all) workers are used; \(names)"
                 + (idle.count > 8 ? " and \(idle.count - 8) more" : "") + (idle.count == 1 ? " is idle" : " are idle")
-            let full = outcomes.filter { $0.numbers.count == all }.min { $0.seconds < $1.seconds }
+            let full = outcomes.filter { $0.numbers.count == all }.min {
+                $0.secondsPerPicture < $1.secondsPerPicture
+            }
             if let full {
                 note +=
-                    full.seconds > best.seconds * Self.tolerance
+                    full.secondsPerPicture > best.secondsPerPicture * Self.tolerance
                     ? ": more workers make it slower, the best mesh of all, \(full.title), takes "
-                        + "\(MeshChoice.rounded(100 * (full.seconds / best.seconds - 1))) % longer"
+                        + "\(MeshChoice.rounded(100 * (full.secondsPerPicture / best.secondsPerPicture - 1))) % longer"
                     : ": more workers make it no faster"
             }
             notes.append(note)

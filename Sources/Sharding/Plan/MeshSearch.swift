@@ -43,20 +43,50 @@ public struct MeshSearch: Sendable {
         self.rules = rules
     }
 
-    /// Chooses a mesh for a workload.
+    /// Chooses a mesh for a workload of a fixed number of pictures.
     ///
     /// - Parameter progress: told how many meshes of how many are compiled.
     /// - Throws: ``MeshSearchError`` where none fits into memory, `ShardingError`.
     public func run(
         _ workload: Workload, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) throws -> MeshChoice {
-        let baseline = try Baseline(workload, self)
-        let candidates = estimated(workload, baseline)
+        try run(pictures: workload.pictures, progress: progress) { _ in workload }
+    }
+
+    /// Chooses a mesh for requests of `pictures` pictures.
+    ///
+    /// For the most pictures an hour a mesh gets as many more as its `data` axis needs to have the same number on each
+    /// device; time is then compared by the picture.
+    ///
+    /// - Parameters:
+    ///   - progress: told how many meshes of how many are compiled.
+    ///   - workload: the programs of a request of so many pictures; asked once for each number.
+    /// - Throws: what `workload` throws, ``MeshSearchError`` where none fits into memory, `ShardingError`.
+    public func run(
+        pictures: Int, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
+        workload: (_ pictures: Int) throws -> Workload
+    ) throws -> MeshChoice {
+        let base = try workload(pictures)
+        let baseline = try Baseline(base, self)
+        var workloads = [pictures: base]
+        func load(_ candidate: Candidate) throws -> Workload {
+            if let known = workloads[candidate.pictures] { return known }
+            let made = try workload(candidate.pictures)
+            workloads[candidate.pictures] = made
+            return made
+        }
+        var candidates = enumerated(base, baseline)
+        for index in candidates.indices {
+            candidates[index].estimate = estimate(candidates[index], try load(candidates[index]), baseline)
+        }
+        candidates = candidates.enumerated().sorted {
+            ($0.element.estimate, $0.offset) < ($1.element.estimate, $1.offset)
+        }.map(\.element)
         let chosen = promising(candidates)
         var tried = Trials()
         for (index, candidate) in chosen.enumerated() {
             progress(index, chosen.count)
-            tried.add(try evaluate(candidate, workload, baseline), of: candidate)
+            tried.add(try evaluate(candidate, load(candidate), baseline), of: candidate)
         }
         if tried.outcomes.isEmpty {
             // Memory decides: the meshes that cut weights into most parts first, until one fits.
@@ -64,13 +94,13 @@ public struct MeshSearch: Sendable {
             let finest = rest.indices.sorted { (-modelParts(rest[$0]), $0) < (-modelParts(rest[$1]), $1) }
             for index in finest.prefix(compiledMax) where tried.outcomes.isEmpty {
                 progress(tried.keys.count, chosen.count + min(rest.count, compiledMax))
-                tried.add(try evaluate(rest[index], workload, baseline), of: rest[index])
+                tried.add(try evaluate(rest[index], load(rest[index]), baseline), of: rest[index])
             }
         }
         progress(tried.keys.count, tried.keys.count)
         return try MeshRanking(
             search: self, outcomes: tried.outcomes, misfits: tried.misfits,
-            uncompiled: candidates.filter { !tried.keys.contains($0.key) }, pictures: workload.pictures
+            uncompiled: candidates.filter { !tried.keys.contains($0.key) }
         ).choice()
     }
 
@@ -96,7 +126,9 @@ public struct MeshSearch: Sendable {
         var axes: [Mesh.Axis]
         /// Numbers of the workers, by rank.
         var numbers: [Int]
-        /// Estimated seconds of a request.
+        /// Pictures of a request.
+        var pictures: Int
+        /// Estimated seconds a picture.
         var estimate = 0.0
 
         /// What tells it from others.
@@ -111,27 +143,25 @@ public struct MeshSearch: Sendable {
         var shortfalls: [MeshSearchError.Shortfall]
     }
 
-    /// All meshes, the best estimate first.
-    private func estimated(_ workload: Workload, _ baseline: Baseline) -> [Candidate] {
+    /// All meshes.
+    private func enumerated(_ workload: Workload, _ baseline: Baseline) -> [Candidate] {
         let limits = axes.map { workload.partsMax($0.logicalAxes) }
         let order = MeshPlacement.order(profile, speeds: baseline.speeds)
-        var result: [Candidate] = []
-        for count in counts {
+        return counts.flatMap { count in
             let chosen = Array(order.prefix(count))
-            for sizes in factorizations(count, limits) {
+            return factorizations(count, limits).flatMap { sizes in
                 let shape = zip(axes, sizes).filter { $0.1 > 1 }.map { Mesh.Axis($0.0.name, $0.1) }
-                let placements = MeshPlacement.placements(
-                    chosen, axes: shape, profile: profile, speeds: baseline.speeds)
-                for numbers in placements {
-                    var candidate = Candidate(axes: shape, numbers: numbers)
-                    candidate.estimate = estimate(candidate, workload, baseline)
-                    result.append(candidate)
+                let data = shape.first { $0.name == "data" }?.size ?? 1
+                let pictures = (workload.pictures + data - 1) / data * data
+                return MeshPlacement.placements(
+                    chosen, axes: shape, profile: profile, speeds: baseline.speeds
+                ).map { numbers in
+                    Candidate(
+                        axes: shape, numbers: numbers,
+                        pictures: objective == .throughput ? pictures : workload.pictures)
                 }
             }
         }
-        return result.enumerated().sorted {
-            ($0.element.estimate, $0.offset) < ($1.element.estimate, $1.offset)
-        }.map(\.element)
     }
 
     /// Numbers of workers to try: all of a small cluster; of a large one powers of two, divisors and all.
@@ -155,9 +185,12 @@ public struct MeshSearch: Sendable {
             links: profile.selecting(candidate.numbers).linkCosts)
         // Shares follow speeds, so that all devices need as long as an average one.
         let rate = candidate.numbers.reduce(0) { $0 + baseline.speeds[$1] } / Double(candidate.numbers.count)
-        return zip(workload.stages, baseline.seconds).reduce(0) { sum, entry in
-            sum + Double(entry.0.calls) * estimate.seconds(entry.0.program, alone: entry.1 / rate)
+        // A batch takes as much longer as it is larger.
+        let batch = Double(workload.pictures) / Double(baseline.pictures)
+        let seconds = zip(workload.stages, baseline.seconds).reduce(0) { sum, entry in
+            sum + Double(entry.0.calls) * estimate.seconds(entry.0.program, alone: batch * entry.1 / rate)
         }
+        return seconds / Double(workload.pictures)
     }
 
     /// Those worth compiling: for every number of workers its best, then the best of all, as many as allowed.
@@ -276,6 +309,8 @@ public struct MeshSearch: Sendable {
 struct Baseline {
     /// Seconds of one call by stage, on the fastest worker.
     let seconds: [Double]
+    /// Pictures of the workload.
+    let pictures: Int
     /// Speeds by worker, 1 for the fastest; differences of a few per cent are none.
     let speeds: [Double]
 
@@ -297,6 +332,7 @@ struct Baseline {
         let totals = all.map { zip(workload.stages, $0).reduce(0) { $0 + Double($1.0.calls) * $1.1 } }
         let fastest = totals.indices.min { totals[$0] < totals[$1] } ?? 0
         seconds = all[fastest]
+        pictures = workload.pictures
         let speeds = totals.map { totals[fastest] / max($0, 1e-12) }
         self.speeds = speeds.map { $0 > 0.95 ? 1 : $0 }
     }
