@@ -1,4 +1,5 @@
 import Program
+import Tensor
 
 /// How a result may be reduced over devices that each saw a part of a dimension.
 enum ReductionKind: Sendable, Hashable {
