@@ -123,8 +123,9 @@ struct LocalProgramEmitter {
         let bufferCount = local.buffers.count
         let sizes = lifetimes.map { lifetime in
             if lifetime.id < bufferCount { return local.buffers[lifetime.id].byteCount }
-            let exchange = local.exchanges[lifetime.id - bufferCount]
-            return exchange.stagingByteCount(dtype: local.buffers[exchange.source].dtype)
+            let collective = partitioned.exchanges[lifetime.id - bufferCount]
+            return collective.moves.stagingByteCount(
+                device: local.device, elementSize: local.buffers[collective.source].dtype.byteCount)
         }
         let placement = plans[sizes] ?? place(sizes, bufferCount)
         plans[sizes] = placement

@@ -1,8 +1,10 @@
 import Program
 import Tensor
 
-/// How a reduction's partial results lie on the devices.
+/// How a reduction's partial results lie on the devices; equal where they have one number.
 struct PartialValue: Sendable, Hashable {
+    /// Counts the partial values of a program, so that they need not be compared device by device.
+    var number: Int
     /// Boxes of the result.
     var set: Int
     /// Axes that the reduced dimensions are split over, in the order of partial results.
@@ -16,7 +18,11 @@ struct PartialValue: Sendable, Hashable {
     var isLocalSum: Bool
 
     /// Most partial results that a device has.
-    var partialCount: Int { nodes.map(\.count).max() ?? 1 }
+    var partialCount: Int { nodes.reduce(0) { max($0, $1.count) } }
+
+    static func == (a: PartialValue, b: PartialValue) -> Bool { a.number == b.number }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(number) }
 }
 
 /// Transfers between sets of boxes, made once for all layers that repeat.
@@ -79,17 +85,20 @@ struct MoveTable {
         let (held, wanted) = (geometry.table[partial.set].boxes, geometry.table[to].boxes)
         var sides = [Moves.Side](repeating: Moves.Side(), count: geometry.mesh.deviceCount)
         for group in geometry.groups(along: partial.axes) {
-            // Without a tree every member gives one result; numbering them keeps the order of the group.
-            let nodes = group.enumerated().map { position, device in
-                partial.kind == .sum || partial.nodes[device].isEmpty
-                    ? partial.nodes[device] : [ReductionTree.Node(first: position, level: 0)]
+            // Without a tree over granules every member that has something gives one result: a leaf of its own.
+            let isTree = partial.kind == .sum && !partial.isLocalSum
+            var leaves = 0
+            let nodes = group.map { device -> [ReductionTree.Node] in
+                if isTree || partial.nodes[device].isEmpty { return partial.nodes[device] }
+                leaves += 1
+                return [ReductionTree.Node(first: leaves - 1, level: 0)]
             }
             let parts = ExchangePlanner.reduce(
                 group: group, contributions: nodes, held: group.map { held[$0] }, wanted: group.map { wanted[$0] })
             for (device, part) in zip(group, parts) {
                 let reduction: Exchange.Reduction =
                     switch partial.kind {
-                    case .sum: .sum(contributors: part.contributors, leafCount: partial.leafCount)
+                    case .sum: .sum(contributors: part.contributors, leafCount: isTree ? partial.leafCount : leaves)
                     case .max: .max
                     case .argMax, .topK: .argMax
                     }

@@ -65,6 +65,10 @@ struct Moves: Sendable {
     let isLocal: Bool
     /// Mesh axes along which messages travel.
     let axes: [Int]
+    /// Bytes of the staging area of each device, for elements of 1, 2 and 4 bytes.
+    private let staging: [[Int]]
+
+    func stagingByteCount(device: Int, elementSize: Int) -> Int { staging[elementSize == 4 ? 2 : elementSize - 1][device] }
 
     init(_ sides: [Side], coordinates: [[Int]]) {
         self.sides = sides
@@ -78,6 +82,14 @@ struct Moves: Sendable {
             }
         }
         axes = travelled.sorted()
+        staging = [1, 2, 4].map { size in
+            sides.map { side in
+                func bytes(_ sum: Int, _ transfer: Exchange.Transfer) -> Int {
+                    sum + (transfer.box.elementCount * transfer.partials * size + 63) / 64 * 64
+                }
+                return side.receives.reduce(side.sends.reduce(0, bytes), bytes)
+            }
+        }
         sentMax = sides.reduce(0) { most, side in
             max(most, side.sends.reduce(0) { $0 + $1.box.elementCount * $1.partials })
         }

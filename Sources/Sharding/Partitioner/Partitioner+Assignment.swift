@@ -70,7 +70,7 @@ extension Partitioner {
     }
 
     /// What each device has of a reduction.
-    private func partial(
+    private mutating func partial(
         _ kind: ReductionKind, _ set: Int, _ split: [Int], _ axes: [[AxisRef]], _ reduced: [Int: [Range<Int>]],
         _ rule: ShardingRule
     ) -> PartialValue {
@@ -84,8 +84,9 @@ extension Partitioner {
             if isTree { return ReductionTree.maximalNodes(of: ranges[0], leafCount: leafCount) }
             return [ReductionTree.Node(first: geometry.position(of: device, refs), level: 0)]
         }
+        partialCount += 1
         return PartialValue(
-            set: set, axes: refs, kind: kind, leafCount: leafCount, nodes: nodes,
+            number: partialCount, set: set, axes: refs, kind: kind, leafCount: leafCount, nodes: nodes,
             isLocalSum: kind == .sum && !isTree)
     }
 }

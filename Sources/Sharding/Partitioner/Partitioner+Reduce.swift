@@ -38,12 +38,12 @@ extension Partitioner {
             let isScattered = set != partial.set && !geometry.table.contains(set, partial.set)
             combine(pending, to: destination, isScattered ? .reduceScatter : .allReduce)
         } else {
-            let pieces = piecesSet(partial, type)
-            let isGathered = geometry.table.contains(set, pieces)
-            let middle = addBuffer(type, pieces, kind: .arena)
-            combine(pending, to: middle, isGathered && pieces != set ? .allReduce : .reduceScatter)
-            states[value].copies.append((pieces, middle))
-            if pieces == set {
+            let cut = piecesSet(partial, type)
+            let isGathered = geometry.table.contains(set, cut)
+            let middle = addBuffer(type, cut, kind: .arena)
+            combine(pending, to: middle, isGathered && cut != set ? .allReduce : .reduceScatter)
+            states[value].copies.append((cut, middle))
+            if cut == set {
                 destination = middle
             } else {
                 destination = move(
@@ -78,7 +78,12 @@ extension Partitioner {
 
     /// Bytes of one exchange that leaves every device what it wants; nil where that is not inside the partial results.
     private mutating func directBytes(_ partial: PartialValue, to set: Int) -> Int? {
-        guard geometry.table.contains(partial.set, set) else { return nil }
+        let key = DirectKey(partial: partial, set: set)
+        if let known = directs[key] { return known }
+        guard geometry.table.contains(partial.set, set) else {
+            directs[key] = .some(nil)
+            return nil
+        }
         var most = 0
         let wanted = geometry.table[set].boxes
         for group in geometry.groups(along: partial.axes) {
@@ -87,6 +92,7 @@ extension Partitioner {
                 most = max(most, (total - wanted[device].elementCount) * partial.nodes[device].count)
             }
         }
+        directs[key] = most * 4
         return most * 4
     }
 
@@ -97,25 +103,27 @@ extension Partitioner {
     }
 
     private mutating func gatheredBytes(_ partial: PartialValue, to set: Int, _ type: TensorType) -> Int {
-        let pieces = piecesSet(partial, type)
-        return moves.cost(from: pieces, to: set, &geometry) * type.dtype.byteCount
+        moves.cost(from: piecesSet(partial, type), to: set, &geometry) * type.dtype.byteCount
     }
 
     /// Each device's box, cut into one piece for every member of its group along the longest dimension.
     private mutating func piecesSet(_ partial: PartialValue, _ type: TensorType) -> Int {
-        var pieces = geometry.table[partial.set].boxes
+        if let known = pieces[partial] { return known }
+        var cut = geometry.table[partial.set].boxes
         // The three numbers of an arg-max stay together.
         let kept = partial.kind == .argMax ? type.rank - 1 : type.rank
         for group in geometry.groups(along: partial.axes) {
             for (index, device) in group.enumerated() {
-                let dims = Array(pieces[device].dims.prefix(kept))
+                let dims = Array(cut[device].dims.prefix(kept))
                 guard let longest = dims.indices.max(by: { dims[$0] < dims[$1] }) else { continue }
-                let range = pieces[device].ranges[longest]
+                let range = cut[device].ranges[longest]
                 let lower = range.lowerBound + range.count * index / group.count
                 let upper = range.lowerBound + range.count * (index + 1) / group.count
-                pieces[device].ranges[longest] = lower..<upper
+                cut[device].ranges[longest] = lower..<upper
             }
         }
-        return geometry.table.intern(pieces)
+        let set = geometry.table.intern(cut)
+        pieces[partial] = set
+        return set
     }
 }

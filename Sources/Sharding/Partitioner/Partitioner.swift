@@ -19,10 +19,18 @@ struct Partitioner {
     var classes: [Int] = []
     var assignments: [AssignmentKey: Assignment] = [:]
     var chosen: [ChoiceKey: [[AxisRef]]] = [:]
+    var partialCount = 0
+    var pieces: [PartialValue: Int] = [:]
+    var directs: [DirectKey: Int?] = [:]
     /// Operations that read each value.
     let readers: [[Program.ValueID]]
     /// Values that nothing but outputs of the program reads.
     let isFinal: [Bool]
+
+    struct DirectKey: Hashable {
+        var partial: PartialValue
+        var set: Int
+    }
 
     struct AssignmentKey: Hashable {
         var operation: Int
@@ -67,7 +75,8 @@ struct Partitioner {
             for operand in Set(operation.operands) { readers[operand].append(id) }
         }
         self.readers = readers
-        isFinal = readers.map(\.isEmpty)
+        let kept = Set(program.outputs.filter(\.isResident).map(\.value))
+        isFinal = readers.enumerated().map { $1.isEmpty && !kept.contains($0) }
         var known: [OperationClass: Int] = [:]
         for (id, operation) in program.operations.enumerated() {
             let entry = OperationClass(
@@ -204,7 +213,9 @@ struct Partitioner {
     private mutating func add(_ output: Program.Output) {
         let operation = program.operations[output.value]
         let scope = "output \(output.name)"
-        let layout = states[output.value].layout ?? Layout(shardings[output.value].dims.map(\.axes))
+        var layout = states[output.value].layout ?? Layout(shardings[output.value].dims.map(\.axes))
+        // What other programs find is described by axes alone.
+        if output.isResident { layout = Layout(layout.dims.map(\.axes)) }
         var set = geometry.set(operation.type.dims, layout)
         if !output.isResident {
             if let pending = states[output.value].pending, states[output.value].copies.isEmpty {
