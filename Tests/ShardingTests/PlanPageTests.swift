@@ -78,6 +78,25 @@ struct PlanPageTests {
         #expect(html.contains("id=\"glossary\""))
     }
 
+    @Test("A mesh that was chosen comes with what lost and why")
+    func choice() throws {
+        let page = try Self.page()
+        let best = MeshChoice.Outcome(
+            axes: [.init(name: "data", size: 2)], workers: ["a", "b"], numbers: [0, 1], speeds: [1, 1], pictures: 2,
+            stages: [], seconds: 3, computeSeconds: 2, peakBytes: [1, 1], sentBytes: 0, isBalancedByMemory: false)
+        let choice = MeshChoice(
+            objective: "time", best: best,
+            rivals: [.init(title: "model 2 <b>", workerCount: 2, secondsPerPicture: 2.5, reason: "sends more")],
+            notes: ["a note & more"], consideredCount: 7, compiledCount: 3)
+        let html = PlanPage(
+            report: page.report, programs: page.programs, mesh: page.mesh, choice: choice
+        ).html
+        #expect(Self.isWellFormed(html))
+        #expect(html.contains("Why this mesh") && html.contains("model 2 &lt;b&gt;") && html.contains("sends more"))
+        #expect(html.contains("a note &amp; more"))
+        #expect(!page.html.contains("Why this mesh"))
+    }
+
     @Test("Beyond what is drawn, all workers are still listed")
     func many() throws {
         let html = try Self.page(mesh: Mesh([.init("data", 5), .init("model", 4)])).html

@@ -70,7 +70,7 @@ struct PlanCommand: AsyncParsableCommand {
         }
         if let html {
             do {
-                try Data(plan.page(configuration).html.utf8).write(to: URL(filePath: html))
+                try Data(plan.page(configuration, choice: choice).html.utf8).write(to: URL(filePath: html))
             } catch {
                 throw OutputError(path: html, reason: error.localizedDescription)
             }

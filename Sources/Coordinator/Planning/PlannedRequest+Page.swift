@@ -6,7 +6,9 @@ extension PlannedRequest {
     private static let timedDeviceMax = 64
 
     /// The plan as a page for a browser.
-    public func page(_ configuration: ClusterConfiguration) -> PlanPage {
+    ///
+    /// - Parameter choice: how the mesh was chosen, where the cluster file leaves it open.
+    public func page(_ configuration: ClusterConfiguration, choice: MeshChoice? = nil) -> PlanPage {
         let profile = configuration.machineProfile
         let isTimed = configuration.mesh.deviceCount <= Self.timedDeviceMax
         return PlanPage(
@@ -15,6 +17,7 @@ extension PlannedRequest {
             timelineBasis:
                 profile.isMeasured
                 ? "measured machines and links"
-                : "assumed machines or links: not all was measured, so compare them with each other, not with a clock")
+                : "assumed machines or links: not all was measured, so compare them with each other, not with a clock",
+            choice: choice)
     }
 }

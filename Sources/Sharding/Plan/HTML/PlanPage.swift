@@ -13,6 +13,8 @@ public struct PlanPage: Sendable {
     let timelines: [Timeline]
     /// What the predicted times rest on.
     let timelineBasis: String
+    /// How the mesh was chosen, where the cluster file leaves it open.
+    let choice: MeshChoice?
 
     /// Most workers drawn one by one in bars, lanes and matrices; tables and cards list all.
     static let drawnWorkerMax = 16
@@ -23,10 +25,11 @@ public struct PlanPage: Sendable {
     ///   - programs: those of the report, in its order.
     ///   - hosts: machine of each worker, by rank; none where they are missing.
     ///   - timelines: by program, in their order; none: the page has no times.
-    ///   - timelineBasis: what the times rest on ("machines as measured by …").
+    ///   - timelineBasis: what the times rest on ("measured machines and links").
+    ///   - choice: how the mesh was chosen, where the cluster file leaves it open.
     public init(
         report: PlanReport, programs: [PlannedProgram], mesh: Mesh, hosts: [String] = [], timelines: [Timeline] = [],
-        timelineBasis: String = ""
+        timelineBasis: String = "", choice: MeshChoice? = nil
     ) {
         self.report = report
         self.programs = programs
@@ -34,6 +37,7 @@ public struct PlanPage: Sendable {
         self.hosts = hosts
         self.timelines = timelines
         self.timelineBasis = timelineBasis
+        self.choice = choice
     }
 
     /// The whole page, UTF-8 when written.
@@ -54,7 +58,7 @@ public struct PlanPage: Sendable {
             ])
         let main = Markup.element(
             "main", ["id": "main"],
-            [overview, workersSection] + programSections + [holdingsSection, glossarySection])
+            [overview, workersSection] + choiceSection + programSections + [holdingsSection, glossarySection])
         let body = Markup.element(
             "body",
             [.element("a", ["class": "skip", "href": "#main"], "Skip to the plan"), header, main, footer, slices])
