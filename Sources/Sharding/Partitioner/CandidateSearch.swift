@@ -66,7 +66,9 @@ struct CandidateSearch {
             var orders: [[AxisRef]] = []
             for entry in evidence where entry.axes.count > 1 {
                 let positions = list.map { atom in entry.axes.firstIndex { $0.overlaps(atom) } }
-                let known = zip(list, positions).filter { $0.1 != nil }.sorted { ($0.1 ?? 0, $0.0.preSize) < ($1.1 ?? 0, $1.0.preSize) }
+                let known = zip(list, positions).filter { $0.1 != nil }.sorted {
+                    ($0.1 ?? 0, $0.0.preSize) < ($1.1 ?? 0, $1.0.preSize)
+                }
                 let order = known.map(\.0) + list.filter { atom in !known.contains { $0.0 == atom } }
                 if order != list, !orders.contains(order) { orders.append(order) }
             }

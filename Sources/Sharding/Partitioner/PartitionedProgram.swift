@@ -68,7 +68,9 @@ struct Moves: Sendable {
     /// Bytes of the staging area of each device, for elements of 1, 2 and 4 bytes.
     private let staging: [[Int]]
 
-    func stagingByteCount(device: Int, elementSize: Int) -> Int { staging[elementSize == 4 ? 2 : elementSize - 1][device] }
+    func stagingByteCount(device: Int, elementSize: Int) -> Int {
+        staging[elementSize == 4 ? 2 : elementSize - 1][device]
+    }
 
     init(_ sides: [Side], coordinates: [[Int]]) {
         self.sides = sides

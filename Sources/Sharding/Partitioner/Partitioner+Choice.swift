@@ -84,7 +84,8 @@ extension Partitioner {
             let type = program.type(of: operand)
             let bytes = type.elementCount * type.dtype.byteCount
             for (dim, factors) in rule.operands[index].enumerated() where factors.contains(factor) {
-                let current = FactorAxes.project(current(operand, dim), factors, rule)
+                let current =
+                    FactorAxes.project(current(operand, dim), factors, rule)
                     .first { $0.factor == factor }?.axes ?? []
                 // Computed values lie where they lie; weights and inputs come in any layout for free.
                 let rank = [states[operand].layout == nil ? 0 : 1, bytes]

@@ -50,7 +50,8 @@ extension Partitioner {
                 guard let longest = dims.indices.max(by: { dims[$0] < dims[$1] }) else { continue }
                 let range = boxes[device].ranges[longest]
                 boxes[device].ranges[longest] =
-                    (range.lowerBound + range.count * index / group.count)..<(range.lowerBound
+                    (range.lowerBound + range.count * index / group.count)
+                    ..<(range.lowerBound
                     + range.count * (index + 1) / group.count)
             }
         }

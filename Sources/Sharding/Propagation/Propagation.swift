@@ -103,7 +103,9 @@ struct Propagation {
     ) -> Bool {
         let rule = rules[id]
         let strength = dims.indices.sorted { a, b in
-            let (x, y) = (dims[a].first.flatMap { voices[$0]?.rank } ?? [], dims[b].first.flatMap { voices[$0]?.rank } ?? [])
+            let (x, y) = (
+                dims[a].first.flatMap { voices[$0]?.rank } ?? [], dims[b].first.flatMap { voices[$0]?.rank } ?? []
+            )
             return x == y ? a < b : y.lexicographicallyPrecedes(x)
         }
         var changed = false
