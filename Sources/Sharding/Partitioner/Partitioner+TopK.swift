@@ -49,10 +49,9 @@ extension Partitioner {
                 let dims = Array(boxes[device].dims.dropLast(2))
                 guard let longest = dims.indices.max(by: { dims[$0] < dims[$1] }) else { continue }
                 let range = boxes[device].ranges[longest]
-                boxes[device].ranges[longest] =
-                    (range.lowerBound + range.count * index / group.count)
-                    ..<(range.lowerBound
-                    + range.count * (index + 1) / group.count)
+                let lower = range.lowerBound + range.count * index / group.count
+                let upper = range.lowerBound + range.count * (index + 1) / group.count
+                boxes[device].ranges[longest] = lower..<upper
             }
         }
         return geometry.table.intern(boxes)
