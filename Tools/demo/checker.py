@@ -3,7 +3,7 @@
 Every pixel is given the nearest palette colour. The background is the colour that fills the border. What is
 left is split into connected patches of a colour; fringes of blended colours are thin and are dropped. A patch
 is judged by its bounding box (size, place) and by how well it covers drawn templates of each shape, at the
-patch's own box and up to two pixels beside it.
+patch's own box and up to a pixel beside it.
 """
 
 from dataclasses import dataclass
@@ -122,17 +122,16 @@ def _coverage(picture, patch, colour, ground):
 
 def _overlap(mask, shape, x, y, extent):
     """Best intersection over union with a template of the shape, over half-pixel radii and small shifts."""
-    best = 0.0
-    radii = {round(extent / 2 + delta, 1) for delta in (-1.0, -0.5, 0.0, 0.5, 1.0)}
-    for radius in radii:
-        template = _template(shape, radius)
-        for dx in (-2, -1, 0, 1, 2):
-            for dy in (-2, -1, 0, 1, 2):
-                left, top = int(round(x)) + dx - 20, int(round(y)) + dy - 20
-                window = _window(mask, left, top)
+    best, total = 0.0, mask.sum()
+    padded = np.pad(mask, 40)
+    for delta in (-1.0, -0.5, 0.0, 0.5, 1.0):
+        template = _template(shape, extent / 2 + delta)
+        for dx in (-1, 0, 1):
+            for dy in (-1, 0, 1):
+                left, top = int(round(x)) + dx + 20, int(round(y)) + dy + 20
+                window = padded[top : top + 40, left : left + 40]
                 joint = np.minimum(window, template).sum()
-                union = np.maximum(window, template).sum() + mask.sum() - window.sum()
-                best = max(best, joint / union)
+                best = max(best, joint / (total + template.sum() - joint))
     return best
 
 
@@ -141,26 +140,21 @@ def _template(shape, radius):
     return np.pad(sprite_mask(shape, radius), 4)
 
 
-def _window(mask, left, top):
-    """The 40 x 40 part of a mask from a corner that may lie outside."""
-    padded = np.pad(mask, 40)
-    return padded[top + 40 : top + 80, left + 40 : left + 80]
-
-
 def _pair(wanted, found):
     """For each wanted item the found one that agrees most, none twice."""
     free, pairing = list(found), []
     for item in wanted:
-        def agreement(seen):
-            return 4 * (seen.colour == item.colour) + 2 * (seen.shape == item.shape) + (seen.size == item.size)
-
-        best = max(free, key=agreement, default=None)
-        if best is not None and agreement(best) > 0:
-            free.remove(best)
-        else:
+        best = max(free, key=lambda seen: _agreement(seen, item), default=None)
+        if best is not None and _agreement(best, item) == 0:
             best = None
+        if best is not None:
+            free.remove(best)
         pairing.append(best)
     return pairing
+
+
+def _agreement(seen, item):
+    return 4 * (seen.colour == item.colour) + 2 * (seen.shape == item.shape) + (seen.size == item.size)
 
 
 def _holds(relation, first, second):

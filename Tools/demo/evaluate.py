@@ -22,6 +22,9 @@ from scenes import Scene
 
 _HERE = Path(__file__).resolve().parent
 MODEL = _HERE.parent.parent / "Models" / "shapes"
+STEPS = 12
+GUIDANCE = 3.0
+TEMPERATURE = 2.0
 _ASPECTS = ("background", "count", "colours", "shapes", "sizes", "relation", "all")
 
 
@@ -81,9 +84,10 @@ def line(shares):
     return " | ".join(parts)
 
 
-def _read(path, dtype):
+def read(path):
+    """A picture file as uint8 [height, width, 3]."""
     with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"), dtype)
+        return np.asarray(image.convert("RGB"), np.uint8)
 
 
 def main():
@@ -93,9 +97,9 @@ def main():
     parser.add_argument("--prompts", type=Path, help="prompts file; without it the 200 held-out prompts")
     parser.add_argument("--pictures", type=Path, help="folder of PNG files to judge")
     parser.add_argument("--out", type=Path, help="file or folder to write")
-    parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--guidance", type=float, default=3.0)
-    parser.add_argument("--temperature", type=float, default=2.0, help="start of the fall to zero")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--guidance", type=float, default=GUIDANCE)
+    parser.add_argument("--temperature", type=float, default=TEMPERATURE, help="start of the fall to zero")
     parser.add_argument("--all-steps", type=int, nargs="+", default=[4, 8, 12, 24])
     parser.add_argument("--all-guidances", type=float, nargs="+", default=[1.0, 3.0, 10.0])
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
@@ -104,7 +108,8 @@ def main():
     records = json.loads(arguments.prompts.read_text()) if arguments.prompts else prompts.held_out()
     if arguments.limit:
         records = records[:: max(1, len(records) // arguments.limit)]
-    globals()[f"_{arguments.command}"](arguments, records)
+    commands = {"prompts": _prompts, "draw": _draw, "judge": _judge, "table": _table}
+    commands[arguments.command](arguments, records)
 
 
 def _prompts(arguments, records):
@@ -125,7 +130,7 @@ def _judge(arguments, records):
     found = [record for record in records if (arguments.pictures / f"{record['name']}.png").exists()]
     if len(found) < len(records):
         print(f"{len(records) - len(found)} of {len(records)} pictures are missing in {arguments.pictures}")
-    pictures = [_read(arguments.pictures / f"{record['name']}.png", np.uint8) for record in found]
+    pictures = [read(arguments.pictures / f"{record['name']}.png") for record in found]
     shares, verdicts = tally(found, pictures)
     _report(arguments, {"shares": shares, "verdicts": verdicts})
     print(line(shares))

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from diffusers import VQModel
 
 from progress import Progress
-from scenes import SIDE, draw, sample_scene
+from scenes import COLOURS, SIDE, draw, sample_scene
 
-CODES = 1024
+CODES = 256
+FIRST_CODES = 1024
 CHANNELS = 12
 
 
@@ -24,25 +25,28 @@ class Stage:
     """A part of the training.
 
     `rate` is the highest learning rate, `grid` how many pixels apart the items' middles may lie, `codes` how much
-    of the codebook is in use. With `frozen`, encoder and codebook stay as they are and only the decoder learns.
+    of the codebook is in use. With `settled`, a block of one palette colour always has that colour's one code. With
+    `frozen`, encoder and codebook stay as they are and only the decoder learns.
     """
 
     steps: int
     rate: float
     grid: int
     crops: bool
-    codes: int = CODES
+    codes: int = FIRST_CODES
+    settled: bool = False
     frozen: bool = False
 
 
 STAGES = (
     Stage(steps=1100, rate=1.5e-3, grid=2, crops=False, codes=512),
     Stage(steps=1500, rate=1.2e-3, grid=4, crops=True),
-    Stage(steps=700, rate=8e-4, grid=4, crops=True, frozen=True),
+    Stage(steps=700, rate=1e-3, grid=4, crops=True, codes=CODES, settled=True),
+    Stage(steps=700, rate=8e-4, grid=4, crops=True, codes=CODES, settled=True, frozen=True),
 )
 
 
-def build():
+def build(codes=CODES):
     """The untrained network in diffusers' own class."""
     return VQModel(
         block_out_channels=(32, 48, 64),
@@ -50,7 +54,7 @@ def build():
         up_block_types=("UpDecoderBlock2D",) * 3,
         layers_per_block=1,
         latent_channels=CHANNELS,
-        num_vq_embeddings=CODES,
+        num_vq_embeddings=codes,
         norm_num_groups=8,
         sample_size=SIDE,
         mid_block_add_attention=False,
@@ -79,32 +83,47 @@ class MovingCodebook:
         self.counts = torch.zeros(len(weight), device=weight.device)
         self.sums = torch.zeros_like(weight)
         self.step = 0
-        self.frozen = False
+        self.frozen = self.settled = False
+        self.astray = 0.0
 
-    def quantize(self, rows, revive):
-        """Codes of rows with the rows' gradient, and the commitment loss; moves the averages."""
+    def begin(self, rows):
+        """Takes rows as the codes in use."""
+        self.used = len(rows)
+        self.weight[: self.used] = rows
+        self.sums[: self.used] = rows
+        self.counts[: self.used] = 1.0
+        self.step = self.WAIT + 1
+
+    def quantize(self, rows, revive, colours=None):
+        """Codes of rows with the rows' gradient, and the commitment loss; moves the averages.
+
+        Where `colours` is not -1, it is the code.
+        """
         self.step += 1
         if self.step <= self.WAIT:
             return rows, rows.new_zeros(())
         if self.step == self.WAIT + 1:
-            self._start(rows.detach())
+            chosen = torch.randperm(len(rows), generator=self.generator)[: self.used]
+            self.begin(rows.detach()[chosen.to(rows.device)])
         indices = self.nearest(rows.detach())
+        loose = torch.ones_like(indices, dtype=torch.bool)
+        if colours is not None:
+            loose = colours < 0
+            self.astray = (indices != colours)[~loose].float().mean().item()
+            if not self.frozen:
+                indices = torch.where(loose, indices, colours)
         codes = self.weight[indices]
         commitment = F.mse_loss(rows, codes)
         if not self.frozen:
-            self._update(rows.detach(), indices, revive and self.step % 10 == 0)
+            if colours is not None:
+                commitment = 4 * commitment + 4 * F.mse_loss(rows[~loose], codes[~loose])
+            self._update(rows.detach()[loose], indices[loose], revive and self.step % 10 == 0)
         return rows + (codes - rows).detach(), commitment
 
     def nearest(self, rows):
         """Index of the nearest code in use of each row."""
         codes = self.weight[: self.used]
         return (rows @ codes.T - 0.5 * codes.square().sum(dim=1)).argmax(dim=1)
-
-    def _start(self, rows):
-        chosen = torch.randperm(len(rows), generator=self.generator)[: self.used].to(rows.device)
-        self.weight[: self.used] = rows[chosen]
-        self.counts[: self.used] = 1.0
-        self.sums[: self.used] = rows[chosen]
 
     def _update(self, rows, indices, revive):
         total = len(self.weight)
@@ -113,10 +132,12 @@ class MovingCodebook:
         self.counts.lerp_(counts, 1 - self.decay)
         self.sums.lerp_(sums, 1 - self.decay)
         alive = self.counts > 1e-3
+        first = len(COLOURS) if self.settled else 0
+        alive[:first] = False
         self.weight[alive] = self.sums[alive] / self.counts[alive, None]
         if not revive:
             return
-        dead = torch.nonzero(self.counts[: self.used] < 0.05)[:, 0]
+        dead = first + torch.nonzero(self.counts[first : self.used] < 0.05)[:, 0]
         if len(dead):
             # Rows that are badly served are the ones that need a code of their own.
             error = (rows - self.weight[indices]).square().sum(dim=1).cpu() + 1e-8
@@ -129,14 +150,61 @@ class MovingCodebook:
 def train(device, seed, log, stages=STAGES):
     """Trains from nothing and returns the network with weights rounded to half precision (kept in float32)."""
     torch.manual_seed(seed)
-    net = build().to(device)
+    net = build(FIRST_CODES).to(device)
     generator = torch.Generator().manual_seed(seed)
     codebook = None
     for number, stage in enumerate(stages):
+        if stage.settled and not stage.frozen:
+            net, codebook = settle(net, stage, seed, generator)
         if stage.frozen:
             finish(net)
         codebook = run_stage(net, codebook, stage, (seed, number), generator, log, f"vq stage {number + 1}")
     return finish(net)
+
+
+@torch.no_grad()
+def settle(net, stage, seed, generator):
+    """A network with a smaller codebook: one code for each flat colour, and the codes that edges used.
+
+    Trained freely, nearly all codes describe flat blocks that differ in nothing but what is near them, and
+    which of them stands where is noise to whoever must predict it.
+    """
+    device = net.device
+    rng = np.random.default_rng(seed)
+    count = len(COLOURS)
+    total = torch.zeros((FIRST_CODES, count + 1))
+    edges = []
+    for _ in range(8):
+        pictures = pixels([sample_scene(rng, step=stage.grid) for _ in range(48)], device)
+        rows = net.encode(pictures).latents.permute(0, 2, 3, 1).reshape(-1, CHANNELS)
+        indices = net.quantize(net.encode(pictures).latents)[2][2].flatten().cpu()
+        colours = flat_colours(pictures).cpu()
+        total.index_put_((indices, colours), torch.ones(len(indices)), accumulate=True)
+        edges.append(rows[(colours < 0).to(device)])
+    kept = total[:, :count].argmax(dim=0)
+    flat, edge = total[:, :count].sum(dim=1), total[:, count]
+    rest = torch.nonzero((edge > flat) & ~torch.isin(torch.arange(FIRST_CODES), kept))[:, 0]
+    rest = rest[edge[rest].argsort(descending=True)][: stage.codes - count]
+    old = net.quantize.embedding.weight.data
+    edges = torch.cat(edges)
+    filler = edges[torch.randperm(len(edges), generator=generator)[: stage.codes - count - len(rest)].to(device)]
+    codes = torch.cat([old[kept.to(device)], old[rest.to(device)], filler])
+    state = net.state_dict() | {"quantize.embedding.weight": codes}
+    settled = build(stage.codes).to(device)
+    settled.load_state_dict(state)
+    codebook = MovingCodebook(settled.quantize.embedding.weight.data, generator)
+    codebook.begin(codes)
+    return settled, codebook
+
+
+def flat_colours(pictures):
+    """For each 4 x 4 block of pictures the palette index of its one colour, or -1: int64 [n * blocks]."""
+    high, low = F.max_pool2d(pictures, 4), -F.max_pool2d(-pictures, 4)
+    palette = torch.tensor(list(COLOURS.values()), device=pictures.device) / 255
+    distance = (high.permute(0, 2, 3, 1)[..., None, :] - palette).abs().amax(dim=-1)
+    nearest = distance.min(dim=-1)
+    flat = ((high - low).amax(dim=1) < 1e-3) & (nearest.values < 1e-3)
+    return torch.where(flat, nearest.indices, -1).flatten()
 
 
 def finish(net):
@@ -151,7 +219,7 @@ def run_stage(net, codebook, stage, seed, generator, log, name):
     weight = net.quantize.embedding.weight.data
     codebook = codebook or MovingCodebook(weight, generator)
     codebook.used = stage.codes
-    codebook.frozen = stage.frozen
+    codebook.frozen, codebook.settled = stage.frozen, stage.settled
     kept = ("quantize", "encoder", "quant_conv") if stage.frozen else ("quantize",)
     parameters = [p for key, p in net.named_parameters() if not key.startswith(kept)]
     optimizer = torch.optim.AdamW(parameters, lr=stage.rate, betas=(0.9, 0.98), weight_decay=1e-4)
@@ -172,7 +240,7 @@ def run_stage(net, codebook, stage, seed, generator, log, name):
             progress.line(
                 step,
                 f"loss {loss.item():.4f} mean error {error:.2f}/255 worst {worst:.0f}/255"
-                f" codes in use {int((codebook.counts > 0.05).sum())}",
+                f" codes in use {int((codebook.counts > 0.05).sum())} flat astray {100 * codebook.astray:.1f} %",
             )
     return codebook
 
@@ -198,7 +266,8 @@ def _reconstruct(net, codebook, pictures, revive):
     with torch.autocast(pictures.device.type, dtype=torch.bfloat16, enabled=coarse), torch.set_grad_enabled(coarse):
         latents = net.quant_conv(net.encoder(pictures)).float()
     rows = latents.permute(0, 2, 3, 1).reshape(-1, CHANNELS)
-    codes, commitment = codebook.quantize(rows, revive)
+    colours = flat_colours(pictures) if codebook.settled else None
+    codes, commitment = codebook.quantize(rows, revive, colours)
     side = latents.shape[-1]
     quantized = codes.reshape(len(pictures), side, side, CHANNELS).permute(0, 3, 1, 2)
     with torch.autocast(pictures.device.type, dtype=torch.bfloat16):
