@@ -5,11 +5,10 @@ from diffusers import UVit2DModel
 from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-import vq
+from codes import COUNT, GRID
 from scenes import SIDE
 
-GRID = SIDE // 4
-MASK = vq.CODES
+MASK = COUNT
 TEXT_WIDTH = 128
 WIDTH = 128
 HEADS = 4
@@ -45,8 +44,8 @@ def transformer():
         micro_cond_encode_dim=16,
         micro_cond_embed_dim=80,
         encoder_hidden_size=TEXT_WIDTH,
-        vocab_size=vq.CODES + 1,
-        codebook_size=vq.CODES,
+        vocab_size=COUNT + 1,
+        codebook_size=COUNT,
         in_channels=128,
         block_out_channels=WIDTH,
         # No positional embeddings: a place is known only by its distance to the zero padding of the depthwise

@@ -14,8 +14,9 @@ import numpy as np
 SIDE = 64
 MARGIN = 2
 GAP = 1
-STEP = 4
 OFFSET = 2
+SPOTS = (26, 34)
+NEAR, FAR = 18, 50
 
 COLOURS = {
     "red": (214, 39, 40),
@@ -91,16 +92,19 @@ def is_held_out(scene):
     return int.from_bytes(digest, "little") % _HELD_OUT_ONE_IN == 0
 
 
-def sample_scene(rng, count=None, held_out=False, step=STEP):
+def sample_scene(rng, count=None, held_out=False, step=None):
     """A random scene on the wanted side of the hold-out; `count` items, or one (35 %) or two (65 %).
 
-    Middles lie on a grid of `step` pixels. With 4, the bounding boxes' edges lie on the grid of codes.
+    Middles lie on four spots for one item; for two, `NEAR` and `FAR` along their relation, on two spots across it.
+    All are 8 pixels apart, as the positions that the transformer works on, so that a shape looks the same to it
+    wherever it is. With a `step`, middles lie anywhere on a grid of so many pixels instead: variety for the
+    training of the picture tokenizer. With 4, the bounding boxes' edges lie on the grid of codes.
     """
     while True:
         wanted = count or (1 if rng.random() < 0.35 else 2)
         scene = _sample_combination(rng, wanted)
         if is_held_out(scene) == held_out:
-            return _place(rng, scene, step)
+            return _place(rng, scene) if step is None else _place_anywhere(rng, scene, step)
 
 
 def draw(scene):
@@ -158,7 +162,22 @@ def _sample_combination(rng, count):
     return Scene(background, items, relation)
 
 
-def _place(rng, scene, step):
+def _place(rng, scene):
+    def spot():
+        return SPOTS[rng.integers(len(SPOTS))]
+
+    if len(scene.items) == 1:
+        return replace(scene, items=(replace(scene.items[0], x=spot(), y=spot()),))
+    along = (NEAR, FAR) if scene.relation in ("above", "left of") else (FAR, NEAR)
+    upright = scene.relation in ("above", "below")
+    placed = []
+    for item, middle in zip(scene.items, along):
+        x, y = (spot(), middle) if upright else (middle, spot())
+        placed.append(replace(item, x=x, y=y))
+    return replace(scene, items=tuple(placed))
+
+
+def _place_anywhere(rng, scene, step):
     if len(scene.items) == 1:
         (item,) = scene.items
         x, y = _middle(rng, item, 18, step), _middle(rng, item, 18, step)

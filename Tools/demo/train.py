@@ -39,7 +39,8 @@ def main():
         log(f"tokenizer: {len(words)} entries")
     if not (work / "vqvae").exists():
         torch.set_num_threads(2)
-        vq.train(device, arguments.seed, log).cpu().save_pretrained(str(work / "vqvae"))
+        net = vq.train(device, arguments.seed, log)
+        net.cpu().save_pretrained(str(work / "vqvae"))
     transformer.train(work, arguments.seed, arguments.steps, work / "log.txt")
     size = export.export(work, arguments.out)
     log(f"{arguments.out}: {size / 1e6:.1f} MB after {(time.monotonic() - begin) / 60:.0f} minutes")

@@ -13,67 +13,53 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from diffusers import VQModel
 from transformers import CLIPTokenizer
 
 import model
 import tokenizer as vocabulary
-import vq
 from captions import sample_caption
+from codes import codes_of
 from progress import Log, Progress
-from scenes import sample_scene
+from scenes import COLOURS, sample_scene
 
 BATCH = 128
-FRESH = 0.1
-POOL_START = 4096
-STEPS = 2500
+STEPS = 1700
 WARM_UP = 80
 MATRIX_RATE = 4e-3
 OTHER_RATE = 2e-3
 EMPTY_PROMPT = 0.1
+ITEM_WEIGHT = 3.0
 AVERAGE_DECAY = 0.995
 SAVE_SECONDS = 240
 
 
 def train(work, seed, steps=STEPS, log_path=None):
-    """Trains in as many workers as the machine calls for; `work` holds vqvae/ and tokenizer/, and gets painter.pt."""
+    """Trains in as many workers as the machine calls for; `work` holds tokenizer/, and gets average.pt."""
     workers = 1 if torch.accelerator.is_available() else 2
     port = 20_000 + os.getpid() % 20_000
     arguments = (workers, port, str(work), seed, steps, log_path)
     torch.multiprocessing.spawn(_worker, arguments, nprocs=workers)
 
 
-class Pool:
-    """Scenes with their codes: a part of every batch is new, the rest is drawn from what was seen before.
+class Source:
+    """An endless row of new scenes with captions."""
 
-    Captions are drawn anew each time.
-    """
-
-    def __init__(self, net, tokenizer, device, seed):
-        self._net, self._tokenizer, self._device = net, tokenizer, device
+    def __init__(self, tokenizer, device, seed):
+        self._tokenizer, self._device = tokenizer, device
         self._rng = np.random.default_rng(seed)
-        self._scenes, self._codes = [], []
-
-    def add(self, count):
-        """Draws and encodes new scenes."""
-        for start in range(0, count, 64):
-            scenes = [sample_scene(self._rng) for _ in range(min(64, count - start))]
-            codes = vq.tokens_of(self._net, vq.pixels(scenes, self._device))
-            self._scenes += scenes
-            self._codes += list(codes.to(torch.int16))
 
     def batch(self, count):
-        """Codes [n, 16, 16] and token ids [n, 32]."""
-        fresh = round(FRESH * count)
-        self.add(fresh)
-        last = len(self._scenes) - fresh
-        rows = [*range(last, len(self._scenes)), *self._rng.integers(last, size=count - fresh)]
-        texts = [
-            "" if self._rng.random() < EMPTY_PROMPT else sample_caption(self._rng, self._scenes[row])
-            for row in rows
-        ]
-        codes = torch.stack([self._codes[row] for row in rows]).long()
-        return codes, vocabulary.encode(self._tokenizer, texts).to(self._device)
+        """Codes and their weights [n, 16, 16], and token ids [n, 32].
+
+        Codes that show a part of an item weigh more: most of a picture is background.
+        """
+        scenes = [sample_scene(self._rng) for _ in range(count)]
+        texts = ["" if self._rng.random() < EMPTY_PROMPT else sample_caption(self._rng, scene) for scene in scenes]
+        codes = torch.from_numpy(np.stack([codes_of(scene) for scene in scenes])).long()
+        grounds = torch.tensor([list(COLOURS).index(scene.background) for scene in scenes])
+        weights = torch.where(codes == grounds[:, None, None], 1.0, ITEM_WEIGHT)
+        texts = vocabulary.encode(self._tokenizer, texts)
+        return codes.to(self._device), weights.to(self._device), texts.to(self._device)
 
 
 class Flat:
@@ -121,7 +107,6 @@ def _worker(rank, workers, port, work, seed, steps, log_path):
     log = Log(log_path) if rank == 0 else (lambda text: None)
     torch.manual_seed(seed)
     tokenizer = CLIPTokenizer.from_pretrained(str(work / "tokenizer"))
-    net = VQModel.from_pretrained(str(work / "vqvae")).to(device).eval()
     painter = model.Painter(model.text_encoder(tokenizer), model.transformer())
     _initialise(painter)
     painter.to(device)
@@ -129,21 +114,20 @@ def _worker(rank, workers, port, work, seed, steps, log_path):
     flats = [Flat([p for _, p in owner]) for owner in owners]
     optimizers = _optimizers(owners[rank])
     first = _resume(work, rank, flats, optimizers, log)
-    pool = Pool(net, tokenizer, device, (seed, rank, first))
+    source = Source(tokenizer, device, (seed, rank, first))
     generator = torch.Generator().manual_seed(seed * 1000 + rank + 17 * first)
-    pool.add(POOL_START // workers)
     if rank == 0:
         sizes = [sum(p.numel() for p in part.parameters()) / 1e6 for part in (painter.encoder, painter.painter)]
         log(f"painter: text encoder {sizes[0]:.2f} M and transformer {sizes[1]:.2f} M parameters, {workers} workers")
     progress = Progress("painter", steps, log, every=25, done=first)
     saved = time.monotonic()
     for step in range(first, steps):
-        losses = _step(painter, pool, generator, flats, workers, device, rank, optimizers, _rate(step, steps))
+        losses = _step(painter, source, generator, flats, workers, device, rank, optimizers, _rate(step, steps))
         decay = min(AVERAGE_DECAY, (step + 1) / (step + 10))
         for flat in flats:
             flat.average.lerp_(flat.values, 1 - decay)
         if progress.due(step):
-            progress.line(step, f"loss {losses[0]:.3f} ({losses[1]:.3f} where most is masked)")
+            progress.line(step, f"loss {losses[0]:.3f} ({losses[1]:.3f} where most is masked, {losses[2]:.3f} of items)")
         due = torch.tensor([float(time.monotonic() - saved > SAVE_SECONDS or step + 1 == steps)])
         dist.broadcast(due, src=0)
         if due.item():
@@ -153,14 +137,14 @@ def _worker(rank, workers, port, work, seed, steps, log_path):
     dist.destroy_process_group()
 
 
-def _step(painter, pool, generator, flats, workers, device, rank, optimizers, rate):
-    codes, texts = pool.batch(BATCH // workers)
+def _step(painter, source, generator, flats, workers, device, rank, optimizers, rate):
+    codes, weights, texts = source.batch(BATCH // workers)
     grid, masked = mask(codes, generator)
     with torch.autocast(device.type, dtype=torch.bfloat16):
         logits = painter.logits_where(grid, texts, masked)
     wrong = F.cross_entropy(logits.float(), codes[masked], reduction="none")
     # Every worker's batch masks about the same number of codes; the constant keeps their gradients comparable.
-    loss = wrong.sum() / (masked.numel() * 2 / math.pi)
+    loss = (wrong * weights[masked]).sum() / (masked.numel() * 2 / math.pi)
     for flat in flats:
         flat.gradients.zero_()
     loss.backward()
@@ -181,7 +165,7 @@ def _step(painter, pool, generator, flats, workers, device, rank, optimizers, ra
             dist.broadcast(flat.values, src=owner)
     heavy = masked.flatten(1).float().mean(1) > 0.85
     hard = wrong[heavy[:, None, None].expand_as(masked)[masked]].mean()
-    return loss.item(), hard.item()
+    return wrong.mean().item(), hard.item(), wrong[weights[masked] > 1].mean().item()
 
 
 def _initialise(painter):
