@@ -12,7 +12,7 @@ MASK = COUNT
 TEXT_WIDTH = 128
 WIDTH = 128
 HEADS = 4
-RES_BLOCKS = 3
+RES_BLOCKS = 2
 LAYERS = 4
 
 
@@ -51,7 +51,7 @@ def transformer():
         # No positional embeddings: a place is known only by its distance to the zero padding of the depthwise
         # convolutions, which travels one position a block. 8 x 8 positions need two blocks on each side of the
         # layers; with one, the 4 x 4 positions in the middle could not be told apart and nothing could be placed.
-        num_res_blocks=2,
+        num_res_blocks=RES_BLOCKS,
         downsample=True,
         upsample=True,
         block_num_heads=HEADS,
