@@ -25,7 +25,8 @@ extension ExchangePlanner {
             }
         }
         func transfers(_ list: [(peer: Int, order: Int, box: Box)]) -> [Exchange.Transfer] {
-            list.sorted { ($0.peer, $0.order) < ($1.peer, $1.order) }.map { Exchange.Transfer(peer: $0.peer, box: $0.box) }
+            list.sorted { ($0.peer, $0.order) < ($1.peer, $1.order) }
+                .map { Exchange.Transfer(peer: $0.peer, box: $0.box) }
         }
         return group.indices.map {
             Redistribution(sends: transfers(sends[$0]), receives: transfers(receives[$0]), copies: copies[$0])

@@ -47,7 +47,8 @@ public struct AxisRef: Sendable, Hashable {
             self.init(index, of: mesh)
             return
         }
-        guard let colon = text.lastIndex(of: ":"), let index = mesh.index(of: String(text[..<colon])) else { return nil }
+        guard let colon = text.lastIndex(of: ":"), let index = mesh.index(of: String(text[..<colon]))
+        else { return nil }
         let part = text[text.index(after: colon)...]
         guard part.first == "(", let close = part.firstIndex(of: ")"),
             let pre = Int(part[part.index(after: part.startIndex)..<close]),

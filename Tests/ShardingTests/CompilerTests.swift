@@ -61,7 +61,9 @@ struct CompilerTests {
         _ = builder.parameter(
             ParameterSpec(name: "w", part: "p", tensor: "w", fileDims: [16, 32]), granules: [1, 1],
             axes: ["heads", "mlp"])
-        #expect(throws: ShardingError.axisUsedTwice(value: "w", axis: "model", dims: [0, 1], annotations: ["heads", "mlp"])) {
+        let twice = ShardingError.axisUsedTwice(
+            value: "w", axis: "model", dims: [0, 1], annotations: ["heads", "mlp"])
+        #expect(throws: twice) {
             try Compiler.compile(
                 builder.program, mesh: Mesh([.init("model", 2)]),
                 rules: LogicalAxisRules(["heads": ["model"], "mlp": ["model"]]))
