@@ -1,6 +1,6 @@
 """Records what the reference computes with a checkpoint that exists: the oracle of the parity tests for trained weights.
 
-    python Tools/reference/record_checkpoint.py --checkpoint Models/shapes --out Tests/Fixtures/amused_shapes
+    python Tools/reference/record_checkpoint.py --checkpoint Models/shapes --out Tests/Fixtures/trained_shapes
 
 Writes expected.safetensors and info.json, whose `checkpoint` is the folder as given: run it in the project's root. What
 is recorded, and under which names, is said in the README of the other fixtures.

@@ -51,13 +51,13 @@ struct ReferenceFixture: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Folders below Tests/Fixtures whose names start with `amused`, or those in the folder that `TESSERA_FIXTURES` names.
+    /// Folders below Tests/Fixtures whose names start with `amused` or `trained`, or those in the folder that `TESSERA_FIXTURES` names.
     static let all: [ReferenceFixture] = {
         let folder =
             ProcessInfo.processInfo.environment["TESSERA_FIXTURES"].map { URL(fileURLWithPath: $0) }
             ?? root.appendingPathComponent("Tests/Fixtures")
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-        return names.filter { $0.hasPrefix("amused") }.sorted().compactMap {
+        return names.filter { $0.hasPrefix("amused") || $0.hasPrefix("trained") }.sorted().compactMap {
             try? ReferenceFixture(folder.appendingPathComponent($0))
         }
     }()
