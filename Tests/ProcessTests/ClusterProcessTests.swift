@@ -44,7 +44,11 @@ import Testing
     @Test func oneWorkerMakesTheSamePictureAsFour() throws {
         defer { try? FileManager.default.removeItem(at: folder) }
         let file = folder.appending(path: "one.yaml")
-        try Data("model: {preset: amused-tiny}\ncontrol: {port: 0}\n".utf8).write(to: file)
+        let shipped = try String(contentsOf: CommandLineTool.root.appending(path: "cluster.yaml"), encoding: .utf8)
+        let alone = shipped.replacing("guidance: 2", with: "guidance: 1").replacing("model: 2", with: "model: 1")
+            .replacing("count: 4", with: "count: 1").replacing("port: 29600", with: "port: 0")
+            .replacing("path: Models", with: "path: \(CommandLineTool.root.path)/Models")
+        try Data(alone.utf8).write(to: file)
         let one = try picture("one", ["-c", file.path])
         let four = try picture("four", ["--set", "control.port=0"])
         #expect(try pixels(one) == pixels(four))

@@ -16,7 +16,7 @@ import Testing
         #expect(outcome.code == 0)
         #expect(
             outcome.output
-                == "demo: preset amused-tiny, bf16, generated weights; mesh guidance 2 x model 2; 4 workers\n")
+                == "demo: model Models/shapes, bf16; mesh guidance 2 x model 2; 4 workers\n")
         #expect(outcome.errors.isEmpty)
     }
 

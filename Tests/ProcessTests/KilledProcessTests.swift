@@ -9,7 +9,7 @@ import Testing
         let output = FileManager.default.temporaryDirectory.appending(path: "never-\(UUID().uuidString).png").path
         return try ObservedCommand(
             [
-                "generate", "a red fox", "--set", "control.port=\(port)", "--steps", "1000", "--size", "512x512", "-o",
+                "generate", "a red fox", "--set", "control.port=\(port)", "--steps", "1000", "--size", "128x128", "-o",
                 output,
             ])
     }
