@@ -22,9 +22,9 @@ from scenes import Scene
 
 _HERE = Path(__file__).resolve().parent
 MODEL = _HERE.parent.parent / "Models" / "shapes"
-STEPS = 12
-GUIDANCE = 3.0
-TEMPERATURE = 2.0
+STEPS = 24
+GUIDANCE = 1.5
+TEMPERATURE = 1.0
 _ASPECTS = ("background", "count", "colours", "shapes", "sizes", "relation", "all")
 
 
