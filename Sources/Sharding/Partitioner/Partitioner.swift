@@ -150,10 +150,9 @@ struct Partitioner {
     }
 
     /// An annotation says where the value lives: brings it there once, for all readers.
-    private mutating func settle(_ id: Program.ValueID, _ operation: Program.Operation) {
+    mutating func settle(_ id: Program.ValueID, _ operation: Program.Operation) {
         guard let left = states[id].layout, let wanted = demanded(id, from: left), wanted != left else { return }
         let set = geometry.set(operation.type.dims, wanted)
-        if states[id].pending == nil, states[id].buffer(of: set) != nil { return states[id].layout = wanted }
         _ = require(id, set, wanted, scope: operation.scope)
         states[id].layout = wanted
         if let index = states[id].copies.firstIndex(where: { $0.set == set }) { states[id].copies.swapAt(0, index) }
