@@ -178,7 +178,8 @@ struct Partitioner {
         var layout = from
         var used: [AxisRef] = []
         for (dim, entry) in shardings[id].dims.enumerated() where !entry.isOpen {
-            if layout.dims[dim].axes != entry.axes.merged { layout.dims[dim] = .init(axes: entry.axes.merged) }
+            // An annotation means cuts at granules, wherever a reshape has them.
+            layout.dims[dim] = .init(axes: entry.axes.merged)
             used += entry.axes
         }
         for (dim, entry) in shardings[id].dims.enumerated() where entry.isOpen && used.overlaps(layout.dims[dim].axes) {
