@@ -215,7 +215,7 @@ struct Partitioner {
         let scope = "output \(output.name)"
         var layout = states[output.value].layout ?? Layout(shardings[output.value].dims.map(\.axes))
         // What other programs find is described by axes alone.
-        if output.isResident { layout = Layout(layout.dims.map(\.axes)) }
+        if output.isResident { layout = givenLayout(output) ?? Layout(layout.dims.map(\.axes)) }
         var set = geometry.set(operation.type.dims, layout)
         if !output.isResident {
             if let pending = states[output.value].pending, states[output.value].copies.isEmpty {
@@ -240,5 +240,15 @@ struct Partitioner {
             result.residents[output.name] = layout
         }
         result.outputs.append((output.name, buffer, output.isResident))
+    }
+
+    /// How an earlier program left what an output replaces: so it stays, for this program may run again.
+    private func givenLayout(_ output: Program.Output) -> Layout? {
+        guard program.residentInputs.contains(output.name) else { return nil }
+        let type = program.type(of: output.value)
+        let input = program.operations.firstIndex {
+            $0.opcode == .input && $0.attributes.text("name") == output.name && $0.type == type
+        }
+        return input.map { Layout(shardings[$0].dims.map(\.axes)) }
     }
 }

@@ -44,7 +44,7 @@ struct RandomProgram {
         if random.chance(20) { builder.output("pixels", builder.add(.pixels, [x])) }
     }
 
-    /// Ends the first program; the same picture in the second.
+    /// Ends the first program; a picture in the second, which replaces what it finds and may run again.
     private mutating func handOver(_ x: Program.ValueID) -> Program.ValueID {
         let type = builder.type(of: x)
         let squares = builder.add(.binary, [x, x], ["kind": .text("multiply")])
@@ -53,6 +53,10 @@ struct RandomProgram {
         first = builder.program
         builder = ProgramBuilder(name: "second", activation: builder.activation)
         let left = ["left", "squares"].map { builder.input($0, type, isResident: true) }
+        let turned = builder.add(.reverse, [left[0]], ["dims": .ints([random.int(0...3)])])
+        annotate(turned)
+        builder.output("left", turned, isResident: true)
+        builder.output("squares", left[0], isResident: true)
         return builder.add(.binary, left, ["kind": .text("subtract")])
     }
 

@@ -118,9 +118,9 @@ struct RandomGraph {
 
     /// An axis, or its two parts.
     private mutating func pieces(_ axis: (String, Int)) -> [String] {
-        guard chance(30), let first = (2..<max(3, axis.1)).first(where: { axis.1 % $0 == 0 && $0 < axis.1 }) else {
-            return [axis.0]
-        }
+        let divisors = (2..<max(3, axis.1)).filter { axis.1 % $0 == 0 && $0 < axis.1 }
+        guard chance(30), !divisors.isEmpty else { return [axis.0] }
+        let first = pick(divisors)
         return ["\(axis.0):(1)\(first)", "\(axis.0):(\(first))\(axis.1 / first)"]
     }
 }
