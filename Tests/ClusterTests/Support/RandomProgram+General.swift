@@ -169,12 +169,14 @@ extension RandomProgram {
             let scores = builder.add(
                 .dotGeneral, [x, places],
                 [
-                    "lhsBatch": .ints([0]), "rhsBatch": .ints([0]), "lhsContract": .ints([3]), "rhsContract": .ints([2]),
+                    "lhsBatch": .ints([0]), "rhsBatch": .ints([0]), "lhsContract": .ints([3]),
+                    "rhsContract": .ints([2]),
                 ])
             return builder.add(
                 .dotGeneral, [unary("tanh", scores), places],
                 [
-                    "lhsBatch": .ints([0]), "rhsBatch": .ints([0]), "lhsContract": .ints([3]), "rhsContract": .ints([1]),
+                    "lhsBatch": .ints([0]), "rhsBatch": .ints([0]), "lhsContract": .ints([3]),
+                    "rhsContract": .ints([1]),
                 ])
         }
         let rows = builder.type(of: x).dims[1]
