@@ -138,4 +138,28 @@ struct CompilerTests {
             #expect(compiled.locals[0].exchanges.contains { $0.reduction != nil } == isSplit)
         }
     }
+
+    @Test("An annotated value is cut at its granules, also where a reshape would have it cut elsewhere")
+    func annotatedReshape() throws {
+        var builder = ProgramBuilder(name: "reshape", activation: .f32)
+        let dims = [Dim(7, granule: 1), Dim(24, granule: 1)]
+        let x = builder.input("x", TensorType(.f32, dims), axes: ["rows", nil])
+        let y = builder.add(.activation, [x], ["kind": .text("silu")], axes: ["rows", nil])
+        let z = builder.add(.reshape, [y], ["sizes": .ints([168])])
+        builder.output("z", builder.add(.annotate, [z], axes: ["rows"]))
+        let compiled = try Compiler.compile(
+            builder.program, mesh: Mesh([.init("model", 3)]), rules: LogicalAxisRules(["rows": ["model"]]))
+        let parts = compiled.locals.map { $0.buffers[$0.outputs[0].buffer].box.ranges[0] }
+        #expect(parts == [0..<56, 56..<112, 112..<168])
+    }
+
+    @Test("Parts of different partings of an axis are never used together")
+    func partings() {
+        let (halves, pairs) = (AxisRef(axis: 0, preSize: 1, size: 2), AxisRef(axis: 0, preSize: 3, size: 2))
+        let search = CandidateSearch(
+            evidence: [(0, [halves]), (1, [pairs])], factorCount: 2, movable: [], splittable: [0, 1], granules: [6, 6])
+        let candidates = search.candidates(limit: 400)
+        #expect(candidates.contains([[halves], []]) && candidates.contains([[], [pairs]]))
+        #expect(!candidates.contains([[halves], [pairs]]))
+    }
 }
