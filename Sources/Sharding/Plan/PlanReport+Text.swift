@@ -46,7 +46,8 @@ extension PlanReport {
         let sent = program.sentBytes.reduce(0, +)
         guard sent > 0 else { return lines + ["  sent    nothing"] }
         let each = program.sentBytes.map { $0 < 1024 ? "\($0) bytes" : "\($0) bytes (\(Self.bytes($0)))" }
-        lines.append("  sent    \(Self.bytes(sent)): " + perWorker(each))
+        let messages = "\(program.messages) \(program.messages == 1 ? "message" : "messages")"
+        lines.append("  sent    \(Self.bytes(sent)) in \(messages): " + perWorker(each))
         lines += self.links(program.links)
         return lines + Self.collectives(program.collectives)
     }

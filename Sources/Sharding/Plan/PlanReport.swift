@@ -40,6 +40,8 @@ public struct PlanReport: Sendable, Codable, Hashable {
         public var collectives: [Collective]
         /// Payload bytes that each worker sends in one call, by rank.
         public var sentBytes: [Int]
+        /// Messages that all workers together send in one call.
+        public var messages: Int
         /// Payload bytes of one call on each link that carries any.
         public var links: [Link]
         /// Floating-point operations of each worker in one call, by rank.
@@ -66,7 +68,7 @@ public struct PlanReport: Sendable, Codable, Hashable {
         public var scope: String
         /// Payload bytes that all workers together send.
         public var bytes: Int
-        /// Rounds of messages: 2 for an all-reduce that scatters partial sums and gathers results.
+        /// Rounds of messages, which may carry other collectives too: 2 for an all-reduce that scatters partial sums and gathers results.
         public var exchanges: Int
     }
 
@@ -107,7 +109,8 @@ public struct PlanReport: Sendable, Codable, Hashable {
         self.programs = programs.map { program in
             ProgramPlan(
                 name: program.name, collectives: Self.collectives(program),
-                sentBytes: program.locals.map { CostModel.sentByteCount(of: $0) }, links: Self.links(program),
+                sentBytes: program.locals.map { CostModel.sentByteCount(of: $0) },
+                messages: program.locals.reduce(0) { $0 + CostModel.messageCount(of: $1) }, links: Self.links(program),
                 flops: program.locals.map { CostModel.flops(of: $0) })
         }
         workers = (0..<mesh.deviceCount).map { rank in
