@@ -48,7 +48,7 @@ public enum Compiler {
         var partitioner = Partitioner(
             program, rules: opRules, shardings: propagation.shardings, mesh: mesh, options: options)
         partitioner.run()
-        var schedule = CollectiveFusion.schedule(partitioner.result, limits: options.fusion)
+        var schedule = CollectiveFusion.schedule(partitioner.result, limits: options.fusion ?? options.links.fusion)
         if options.overlap { schedule = MessageOverlap.schedule(schedule, of: partitioner.result) }
         var emitter = LocalProgramEmitter(partitioner.result, schedule)
         let locals = (0..<mesh.deviceCount).map { emitter.emit(device: $0) }

@@ -31,7 +31,7 @@ struct CollectiveFusionTests {
 
     private func compile(
         _ program: Program, _ rules: [String: [String]], mesh: [(String, Int)],
-        fusion: CompilerOptions.Fusion = .init(), overlap: Bool = true
+        fusion: FusionLimits? = nil, overlap: Bool = true
     ) throws -> [LocalProgram] {
         try Compiler.compile(
             program, mesh: Mesh(mesh.map { .init($0.0, $0.1) }), rules: LogicalAxisRules(rules),
@@ -155,6 +155,23 @@ struct CollectiveFusionTests {
         #expect(two[0].exchanges.count { !$0.fused.isEmpty } == 1)
     }
 
+    @Test("Nor with work in between")
+    func distantChain() throws {
+        // Pieces of a sum, and later all of it, with other work in between.
+        var builder = ProgramBuilder(name: "distant", activation: .f32)
+        let x = builder.input("x", TensorType(.f32, [Dim(8, granule: 1), Dim(64, granule: 8)]), axes: [nil, "split"])
+        let weight = builder.parameter(
+            ParameterSpec(name: "w", part: "p", tensor: "w", fileDims: [64, 64]), granules: [nil, 8])
+        let product = builder.add(.dot, [x, weight], ["contract": .int(1)])
+        let turned = builder.add(.annotate, [product], axes: ["split", nil])
+        let y = builder.input("y", TensorType(.f32, [Dim(8), Dim(64, granule: 8)]))
+        builder.output("z", builder.add(.dot, [y, weight], ["contract": .int(1)]))
+        builder.output("y", builder.add(.annotate, [turned], axes: ["none", "none"]))
+        let locals = try compile(builder.program, ["split": ["a"], "none": []], mesh: [("a", 4)])
+        #expect(locals[0].exchanges.count { !$0.sends.isEmpty } == 2)
+        #expect(locals[0].exchanges.allSatisfy { $0.fused.isEmpty })
+    }
+
     @Test("Exchanges finish in the order in which they start, whatever is moved")
     func order() throws {
         for (tokens, width) in [(16, 32), (512, 256)] {
@@ -196,7 +213,7 @@ struct CollectiveFusionTests {
         let program = attention()
         let rules = ["tokens": ["tokens"]]
         let profile = MachineProfile.uniform(4, link: .gigabit)
-        let times = try [CompilerOptions.Fusion.off, .init()].map { fusion in
+        let times = try [FusionLimits.off, nil].map { fusion in
             Timeline.predict(
                 locals: try compile(program, rules, mesh: [("tokens", 4)], fusion: fusion, overlap: false),
                 profile: profile

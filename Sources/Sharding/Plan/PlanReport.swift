@@ -46,6 +46,18 @@ public struct PlanReport: Sendable, Codable, Hashable {
         public var links: [Link]
         /// Floating-point operations of each worker in one call, by rank.
         public var flops: [Int]
+        /// How long a call takes; nil where nothing was predicted.
+        public var timing: Timing?
+    }
+
+    /// Predicted times of one call.
+    public struct Timing: Sendable, Codable, Hashable {
+        /// Seconds until the last worker has finished.
+        public var seconds: Double
+        /// Seconds that each worker waits for messages, by rank.
+        public var waitingSeconds: [Double]
+        /// Seconds that each would wait more if it did nothing else while messages are on their way, by rank.
+        public var hiddenSeconds: [Double]
     }
 
     /// One direction between two workers.
@@ -125,6 +137,19 @@ public struct PlanReport: Sendable, Codable, Hashable {
                 weightBytes: weights, arenaBytes: arena, residentBytes: residents,
                 totalBytes: weights + arena + residents,
                 limitBytes: memoryLimits.indices.contains(rank) ? memoryLimits[rank] : nil)
+        }
+    }
+
+    /// Adds what a call of each program takes on these machines.
+    ///
+    /// - Parameter programs: those that the report was made from.
+    public mutating func predict(_ programs: [CompiledProgram], profile: MachineProfile) {
+        for (index, program) in programs.enumerated() where self.programs.indices.contains(index) {
+            let timeline = Timeline.predict(locals: program.locals, profile: profile)
+            self.programs[index].timing = Timing(
+                seconds: timeline.duration,
+                waitingSeconds: program.locals.indices.map { timeline.seconds(.wait, device: $0) },
+                hiddenSeconds: timeline.hiddenSeconds)
         }
     }
 

@@ -11,7 +11,7 @@ import Tensor
 struct CollectiveFusion {
     private let partitioned: PartitionedProgram
     private let uses: BufferUses
-    private let limits: CompilerOptions.Fusion
+    private let limits: FusionLimits
     /// Heavy instructions before each step.
     private var heavy: [Int] = [0]
     private var groups: [Group] = []
@@ -38,7 +38,7 @@ struct CollectiveFusion {
         var peers: [[Int]]
     }
 
-    init(_ partitioned: PartitionedProgram, limits: CompilerOptions.Fusion) {
+    init(_ partitioned: PartitionedProgram, limits: FusionLimits) {
         self.partitioned = partitioned
         self.limits = limits
         uses = BufferUses(partitioned)
@@ -51,7 +51,7 @@ struct CollectiveFusion {
     }
 
     /// The partitioner's order, with exchanges fused.
-    static func schedule(_ partitioned: PartitionedProgram, limits: CompilerOptions.Fusion) -> Schedule {
+    static func schedule(_ partitioned: PartitionedProgram, limits: FusionLimits) -> Schedule {
         var fusion = CollectiveFusion(partitioned, limits: limits)
         for (step, entry) in partitioned.steps.enumerated() {
             if case .exchange(let exchange) = entry { fusion.add(exchange, at: step) }
@@ -70,7 +70,8 @@ struct CollectiveFusion {
         let isFixed =
             collective.moves.isLocal || uses.isReplaced[collective.source] || uses.isReplaced[collective.destination]
         if isFixed { (group.ready, group.deadline) = (step, step) }
-        if !isFixed, let host = open.last(where: { canJoin(group, groups[$0]) }) {
+        let producer = producer(collective)
+        if !isFixed, let host = open.last(where: { $0 != producer && canJoin(group, groups[$0]) }) {
             join(group, host)
         } else {
             groupOf[exchange] = groups.count
@@ -80,7 +81,7 @@ struct CollectiveFusion {
         if open.count > Self.lookback { open.removeFirst() }
         // Who brings what this one sends can no longer move behind it.
         let joined = groups[groupOf[exchange]]
-        if let producer = producer(collective) {
+        if let producer {
             groups[producer].deadline = min(groups[producer].deadline, joined.place - 1)
         }
     }
@@ -130,10 +131,15 @@ struct CollectiveFusion {
         return reader
     }
 
-    /// True where every message of `part` has one of `whole` to travel in.
+    /// True where every message of `part` has one of `whole` to travel in; both ascend.
     private static func isPart(_ part: [[Int]], of whole: [[Int]]) -> Bool {
         zip(part, whole).allSatisfy { part, whole in
-            part.count <= whole.count && (part == whole || Set(part).isSubset(of: whole))
+            var rest = whole[...]
+            return part.count <= whole.count
+                && part.allSatisfy { peer in
+                    rest = rest.drop { $0 < peer }
+                    return rest.popFirst() == peer
+                }
         }
     }
 

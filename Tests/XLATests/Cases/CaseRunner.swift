@@ -48,14 +48,20 @@ struct CaseRunner {
         return try InProcessMesh.run(compiled.locals, inputs: inputs).outputs
     }
 
+    /// Bytes alone count; in canonical order, messages are shared all the same: results and bytes must not change.
+    static func options(_ order: ReductionOrder) -> CompilerOptions {
+        CompilerOptions(
+            reductionOrder: order, links: .bandwidthOnly, inputs: .annotated,
+            fusion: order == .canonical ? FusionLimits(byteCountMax: 1 << 20, waitingByteCountMax: 1 << 20) : nil)
+    }
+
     /// One order of sums; returns the busiest device's bytes.
     private func run(
         _ translated: TranslatedCase, _ order: ReductionOrder, _ inputs: [String: HostTensor],
         _ expected: [String: HostTensor], _ problems: inout [String]
     ) throws -> Int {
         let compiled = try Compiler.compile(
-            translated.program, mesh: translated.mesh, rules: translated.rules,
-            options: CompilerOptions(reductionOrder: order, links: .bandwidthOnly, inputs: .annotated))
+            translated.program, mesh: translated.mesh, rules: translated.rules, options: Self.options(order))
         problems += AnnotationCheck(mesh: translated.mesh).inputProblems(of: item, in: compiled.locals).map {
             "\(order): \($0)"
         }
