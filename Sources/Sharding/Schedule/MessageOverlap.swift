@@ -4,8 +4,9 @@ import Tensor
 /// Starts exchanges early and waits for them late, so that messages are on their way while a device computes.
 ///
 /// An exchange starts as soon as what it sends is there, and is waited for just before what it brings is read, where a
-/// product lies between. Exchanges keep their order, and at most two are under way at a time: more would lie in the
-/// transport's queues. Nothing moves that would make the busiest moment of the program need more memory.
+/// product lies between. Exchanges keep their order, at most two are under way at a time, and what has large messages stays
+/// where it is: a sender must never wait for a receiver that computes. Nothing moves that would make the busiest moment of
+/// the program need more memory.
 struct MessageOverlap {
     private let partitioned: PartitionedProgram
     private let uses: BufferUses
@@ -16,6 +17,9 @@ struct MessageOverlap {
     /// By exchange; nil for exchanges that send nothing.
     private var transferOf: [Int?]
     private var memory: MemoryProfile
+
+    /// Largest message that moves: two of them fit into the queues of a link whose receiver takes nothing meanwhile.
+    private static let messageByteCountMax = 4 << 20
 
     /// What is not moved: an instruction, or an exchange without messages.
     private enum Item {
@@ -119,6 +123,12 @@ struct MessageOverlap {
             }
         }
         result.use = max(result.use, place)
+        let messageByteCount = members.reduce(0) { sum, index in
+            let collective = partitioned.exchanges[index]
+            let size = partitioned.buffers[collective.source].type.dtype.byteCount
+            return sum + collective.moves.messageElementMax * size
+        }
+        if messageByteCount > Self.messageByteCountMax { (result.ready, result.use) = (place, place) }
         return result
     }
 
