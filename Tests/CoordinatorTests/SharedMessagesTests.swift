@@ -7,7 +7,7 @@ import Testing
 
 /// How many messages the models' programs send, with exchanges by themselves and in common messages.
 ///
-/// `TESSERA_FUSION_PRESETS` names further presets, for the printed table.
+/// `TESSERA_FUSION_PRESETS` names further presets for the printed table, `TESSERA_FUSION_LIMIT` other limits in bytes.
 @Suite("Messages of models")
 struct SharedMessagesTests {
     private static let presets =
@@ -17,6 +17,9 @@ struct SharedMessagesTests {
         [("tokens", 2)], [("tokens", 4)], [("model", 2)], [("model", 4)], [("guidance", 2), ("model", 2)],
         [("guidance", 2), ("tokens", 2)],
     ]
+
+    private static let limits = ProcessInfo.processInfo.environment["TESSERA_FUSION_LIMIT"].flatMap { Int($0) }
+        .map { FusionLimits(byteCountMax: $0, waitingByteCountMax: $0) }
 
     private struct Outcome {
         var messages = 0
@@ -63,8 +66,8 @@ struct SharedMessagesTests {
         for axes in Self.meshes {
             let mesh = Mesh(axes.map { .init($0.0, $0.1) })
             let apart = try outcomes(model, mesh, .off, overlap: false)
-            let fused = try outcomes(model, mesh, nil, overlap: false)
-            let both = try outcomes(model, mesh, nil, overlap: true)
+            let fused = try outcomes(model, mesh, Self.limits, overlap: false)
+            let both = try outcomes(model, mesh, Self.limits, overlap: true)
             for (name, before) in apart.sorted(by: { $0.key < $1.key }) {
                 let (middle, after) = (try #require(fused[name]), try #require(both[name]))
                 #expect(after.messages <= before.messages && after.messages == middle.messages)
