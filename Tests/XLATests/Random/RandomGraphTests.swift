@@ -40,7 +40,7 @@ struct RandomGraphTests {
     @Test("Random graphs put exchanges into common messages, so that the other test means something")
     func fused() throws {
         var (exchanges, carried) = (0, 0)
-        for seed in 0..<150 {
+        for seed in 0..<500 {
             let item = RandomGraph.make(seed: seed)
             let translated = try CaseTranslator.translate(item)
             let locals = try Compiler.compile(
