@@ -13,6 +13,7 @@
 #define IS_INT8 0
 #define STEP 32
 #define UNIT 2
+#define AT_ONCE 4
 #include "dot_vector_kernel.h"
 
 TK_INLINE TARGET void multiply(sums acc[ROWS][2], const char *x, const char *w, int rows, int vectors, size_t unit) {
@@ -26,6 +27,6 @@ TK_INLINE TARGET void multiply(sums acc[ROWS][2], const char *x, const char *w, 
 
 const tk_dot_kernel tk_dot_avx512_bf16 = {
     .rows = ROWS, .columns = COLUMNS, .lane = LANES, .row_quantum = 1, .staged = 2, .unit = UNIT,
-    .block_m = 516, .block_n = COLUMNS, .block_k = 8192, .tile = tile, .emit = emit,
+    .block_m = 516, .block_n = 256, .block_k = 2048, .resident = 512 << 10, .tile = tile, .emit = emit,
 };
 #endif

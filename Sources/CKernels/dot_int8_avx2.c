@@ -12,6 +12,7 @@
 #define IS_INT8 1
 #define STEP 32
 #define UNIT 4
+#define AT_ONCE 1
 #include "dot_vector_kernel.h"
 
 TK_INLINE TARGET void multiply(sums acc[ROWS][2], const char *x, const char *w, int rows, int vectors, size_t unit) {
@@ -27,6 +28,6 @@ TK_INLINE TARGET void multiply(sums acc[ROWS][2], const char *x, const char *w, 
 
 const tk_dot_kernel tk_dot_s8_avx2 = {
     .rows = ROWS, .columns = COLUMNS, .lane = LANES, .row_quantum = 1, .staged = 2, .unit = UNIT, .paired = true,
-    .block_m = 516, .block_n = COLUMNS, .block_k = 16384, .tile = tile, .emit = emit,
+    .block_m = 516, .block_n = 256, .block_k = 2048, .resident = 512 << 10, .tile = tile, .emit = emit,
 };
 #endif

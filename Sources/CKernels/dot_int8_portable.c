@@ -5,6 +5,7 @@
 #define IS_INT8 1
 #define STEP 64
 #define UNIT 4
+#define AT_ONCE 1
 #include "dot_vector_kernel.h"
 
 TK_INLINE void multiply(sums acc[ROWS][2], const char *x, const char *w, int rows, int vectors, size_t unit) {
@@ -21,5 +22,5 @@ TK_INLINE void multiply(sums acc[ROWS][2], const char *x, const char *w, int row
 
 const tk_dot_kernel tk_dot_s8_portable = {
     .rows = ROWS, .columns = COLUMNS, .lane = LANES, .row_quantum = 1, .staged = 1, .unit = UNIT,
-    .block_m = 512, .block_n = COLUMNS, .block_k = 16384, .tile = tile, .emit = emit,
+    .block_m = 512, .block_n = 256, .block_k = 4096, .resident = 512 << 10, .tile = tile, .emit = emit,
 };

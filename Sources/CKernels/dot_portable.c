@@ -8,6 +8,7 @@
 #define IS_INT8 0
 #define STEP 16
 #define UNIT 2
+#define AT_ONCE 1
 #include "dot_vector_kernel.h"
 
 TK_INLINE void multiply(sums acc[ROWS][2], const char *x, const char *w, int rows, int vectors, size_t unit) {
@@ -29,5 +30,5 @@ TK_INLINE void multiply(sums acc[ROWS][2], const char *x, const char *w, int row
 
 const tk_dot_kernel tk_dot_portable = {
     .rows = ROWS, .columns = COLUMNS, .lane = LANES, .row_quantum = 1, .staged = 4, .unit = UNIT,
-    .block_m = 512, .block_n = COLUMNS, .block_k = 8192, .tile = tile, .emit = emit,
+    .block_m = 512, .block_n = 256, .block_k = 1024, .resident = 512 << 10, .tile = tile, .emit = emit,
 };

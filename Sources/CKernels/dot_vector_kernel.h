@@ -6,6 +6,7 @@
 //   IS_INT8  1 where sums are integers until their leaf ends
 //   STEP     elements of k in 64 bytes of staged x
 //   UNIT     elements of k in four bytes of packed weights
+//   AT_ONCE  units that are written out one after the other: 4, or 1 where registers are few
 // and the function `multiply`, which adds one unit of k to the sums.
 //
 // What a level is limited by stands in its file. Beside `multiply`, a tile costs a call, 2 * ROWS loads or zeros at the
@@ -48,18 +49,23 @@ TK_INLINE TARGET void walk(const tk_tile *t, sums acc[ROWS][2], const int rows, 
     const char *x = t->x, *w = t->w, *next = t->prefetch;
     const size_t width = (size_t)vectors * LANES * 4;
     size_t k = t->k;
+#if AT_ONCE > 1
     // Many prefetches at once would stop the loads behind them: they are spread over the step.
-    const size_t lines = t->prefetch_lines / (UNITS / 4), more = t->prefetch_lines % (UNITS / 4);
+    const size_t lines = t->prefetch_lines / (UNITS / AT_ONCE), more = t->prefetch_lines % (UNITS / AT_ONCE);
     for (; k >= STEP; k -= STEP, x += ROWS * 64) {
         next = tk_prefetch(next, more);
 #pragma clang loop unroll(disable)
-        for (size_t u = 0; u < UNITS; u += 4) {
+        for (size_t u = 0; u < UNITS; u += AT_ONCE) {
             next = tk_prefetch(next, lines);
-            UNROLLED for (size_t i = 0; i < 4; i++, w += width) multiply(acc, x, w, rows, vectors, u + i);
+            UNROLLED for (size_t i = 0; i < AT_ONCE; i++, w += width) multiply(acc, x, w, rows, vectors, u + i);
         }
     }
-#pragma clang loop unroll(disable)
-    for (size_t u = 0; u < (k + UNIT - 1) / UNIT; u++, w += width) multiply(acc, x, w, rows, vectors, u);
+#endif
+    for (size_t left = k; left > 0; left -= left < STEP ? left : STEP, x += ROWS * 64) {
+        const size_t units = left < STEP ? (left + UNIT - 1) / UNIT : UNITS;
+        next = tk_prefetch(next, t->prefetch_lines);
+        for (size_t u = 0; u < units; u++, w += width) multiply(acc, x, w, rows, vectors, u);
+    }
 }
 
 /// The leaf's sums as numbers.
