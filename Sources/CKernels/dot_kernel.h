@@ -7,6 +7,7 @@
 #include "dot.h"
 
 #define TK_INLINE static inline __attribute__((always_inline))
+#define UNROLLED _Pragma("clang loop unroll(full)")
 
 /// One call of a micro kernel: a part of one leaf for one tile of the result.
 ///

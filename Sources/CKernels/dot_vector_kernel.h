@@ -26,7 +26,6 @@ typedef integers sums;
 typedef numbers sums;
 #endif
 
-#define UNROLLED _Pragma("clang loop unroll(full)")
 #define EACH_ROW UNROLLED for (int r = 0; r < rows; r++)
 #define EACH_VECTOR UNROLLED for (int v = 0; v < vectors; v++)
 
