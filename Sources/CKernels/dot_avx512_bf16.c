@@ -1,9 +1,12 @@
 // AVX512_BF16 micro kernel: vdpbf16ps on 12 rows x 32 columns; x and weights stay bf16.
 //
 // A pair of k does 12 * 32 * 4 = 1536 flops in 24 instructions (12 cycles where two issue in a cycle) and reads 128
-// bytes of weights and 48 bytes of x. A panel of weights (64 bytes for each of k) stays in the second-level cache
-// over all rows, 11 bytes a cycle; staged x comes through it at 4 bytes a cycle. So the limit is the vdpbf16ps rate;
-// with few rows it is memory: two bytes of weights for 2 * rows flops.
+// bytes of weights and 48 bytes of x: 11 and 4 bytes a cycle from the second-level cache, where a block of x of up to
+// 512 KiB and a panel's block of 128 KiB lie. So the limit is the vdpbf16ps rate. Its latency is 6 cycles: it takes 12
+// accumulators to issue two in a cycle, 16 to be sure of it, which tiles of 6 and fewer rows do not have.
+//
+// With few rows it is memory: two bytes of weights for 2 * rows flops. One core of a Zen 5 reads 40 GB/s and multiplies
+// 505 GFLOP/s, so memory is the limit up to 12 rows and the instruction from 13 on.
 #if defined(__x86_64__)
 #include <immintrin.h>
 

@@ -103,7 +103,7 @@ static inline size_t row_scale_bytes(const tk_dot_kernel *kernel, const cut *c, 
     return kernel->unit == 4 ? round_up(round_up(rows, kernel->rows) * c->leaves * sizeof(float), 64) : 0;
 }
 
-/// What follows the values in the staged form of an int8 product: for each row of tiles, leaf by leaf, one for each row.
+/// What follows the values in the staged form of an int8 product: for each row of tiles, leaf by leaf, one a row.
 typedef struct {
     float *row_scales;
     int32_t *row_starts; // what a row's sums start from
