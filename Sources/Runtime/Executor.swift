@@ -80,10 +80,14 @@ public final class Executor {
         let builder = KernelBuilder(
             program: program, table: table, weights: weights, pool: threads, scratch: scratch)
         var runners: [Int: ExchangeRunner] = [:]
-        for index in program.exchanges.indices {
-            runners[index] = ExchangeRunner(
-                exchange: program.exchanges[index], index: index, program: program, table: table,
-                staging: base + program.exchanges[index].stagingOffset, pool: threads, scratch: scratch)
+        let (buffers, room) = (table, scratch)
+        func runner(_ index: Int) -> ExchangeRunner {
+            if let known = runners[index] { return known }
+            let made = ExchangeRunner(
+                index: index, program: program, table: buffers, staging: base + program.exchanges[index].stagingOffset,
+                pool: threads, scratch: room)
+            runners[index] = made
+            return made
         }
         var steps: [Step] = []
         for (number, instruction) in program.instructions.enumerated() {
@@ -94,8 +98,8 @@ public final class Executor {
                         .invalidProgram, program: program.name, instruction: number,
                         operation: compute.opcode.rawValue, scope: compute.scope, reason: error.reason)
                 }
-            case .exchangeStart(let index): steps.append(runners[index].map { .start($0) } ?? .kernel({}))
-            case .exchangeFinish(let index): steps.append(runners[index].map { .finish($0) } ?? .kernel({}))
+            case .exchangeStart(let index): steps.append(.start(runner(index)))
+            case .exchangeFinish(let index): steps.append(.finish(runner(index)))
             }
         }
         self.steps = steps

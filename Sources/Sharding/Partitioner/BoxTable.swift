@@ -6,6 +6,8 @@ struct BoxSet {
     let boxes: [Box]
     /// Elements of the largest box.
     let largest: Int
+    /// Boxes that differ.
+    let distinctCount: Int
     /// Mesh axes along which the boxes differ, once asked for.
     var varied: [AxisRef]?
     /// True where every element of a value of so many elements is in some box; once asked for.
@@ -14,6 +16,7 @@ struct BoxSet {
     init(_ boxes: [Box]) {
         self.boxes = boxes
         largest = boxes.map(\.elementCount).max() ?? 0
+        distinctCount = Set(boxes).count
     }
 }
 

@@ -87,11 +87,14 @@ struct CaseRunner {
 
 extension Case {
     /// What the compiler is asked for; the oracle counts bytes alone, and its inputs lie as annotated.
+    ///
+    /// In canonical order messages are shared, as in clusters: results and bytes must not change.
     func options(_ order: ReductionOrder) -> CompilerOptions {
         // A byte a second, and as many seconds as bytes.
         let links = LinkCosts(latency: Double(oneShotByteCount ?? 0), bandwidth: 1)
         return CompilerOptions(
-            reductionOrder: order, links: links, inputs: isInputAnywhere == true ? .anywhere : .annotated)
+            reductionOrder: order, links: links, inputs: isInputAnywhere == true ? .anywhere : .annotated,
+            fusion: order == .canonical ? FusionLimits(byteCountMax: 1 << 20, waitingByteCountMax: 1 << 20) : nil)
     }
 }
 

@@ -1,4 +1,6 @@
 import Foundation
+import Program
+import Sharding
 import Testing
 
 /// Random graphs, annotations, granules, options and meshes, unequal devices and parts of axes included: sharded equals
@@ -33,6 +35,22 @@ struct RandomGraphTests {
             let smallest = CaseMinimizer { Self.problem($0) != nil }.minimized(item)
             Issue.record("seed \(seed): \(problem)\n\(smallest.summary)\n\(Self.problem(smallest) ?? "")")
         }
+    }
+
+    @Test("Random graphs put exchanges into common messages, so that the other test means something")
+    func fused() throws {
+        var (exchanges, carried) = (0, 0)
+        for seed in 0..<150 {
+            let item = RandomGraph.make(seed: seed)
+            let translated = try CaseTranslator.translate(item)
+            let locals = try Compiler.compile(
+                translated.program, mesh: translated.mesh, rules: translated.rules, options: item.options(.canonical)
+            ).locals
+            exchanges += locals[0].exchanges.count { $0.kind != .slice }
+            carried += locals[0].exchanges.reduce(0) { $0 + $1.fused.count }
+        }
+        print("random graphs: \(carried) of \(exchanges) exchanges travel in others' messages")
+        #expect(carried >= 10)
     }
 
     @Test("A failing case is made small")
