@@ -297,9 +297,11 @@ extension RandomProgram {
     }
 
     private mutating func guided(_ x: Program.ValueID) -> Program.ValueID {
-        let one = reshape(x, [1] + sizes(x))
-        let two = reshape(unary("tanh", x), [1] + sizes(x))
-        let pair = builder.add(.concat, [one, two], ["dim": .int(0)])
+        var pair = reshape(x, [1] + sizes(x))
+        if random.chance(75) {
+            let other = reshape(unary("tanh", x), [1] + sizes(x))
+            pair = builder.add(.concat, [pair, other], ["dim": .int(0)])
+        }
         let name = "x\(inputs.count)"
         inputs[name] = floats([batch.size])
         let scale = builder.input(name, TensorType(.f32, [batch]))

@@ -110,7 +110,7 @@ struct RandomProgram {
         case 0: attention(x)
         case 1: mlp(x)
         case 2: builder.add(.rmsNorm, [x, weight([channels(x)], mean: 1)], ["eps": .float(1e-6)])
-        case 3: builder.add(.depthwiseConv, [x, weight([channels(x), 3, 3])])
+        case 3: builder.add(.depthwiseConv, [x, weight([channels(x), 3, 3], granules: [granule(x), nil, nil])])
         case 4: groupNorm(x)
         case 5: responseNorm(x)
         case 6: convolution(x)
@@ -185,8 +185,10 @@ struct RandomProgram {
         let upsample = type.sizes[1] < 10 ? random.int(1...2) : 1
         let width = random.int(1...3) * 4
         let pad = size / 2
+        let each = random.pick([nil, 1, 3])
+        let w = weight([width, type.sizes[3], size, size], granules: [each], axes: ["mlp", nil, nil, nil])
         let y = builder.add(
-            .conv, [x, weight([width, type.sizes[3], size, size]), weight([width])],
+            .conv, [x, w, weight([width], granules: [each])],
             ["stride": .int(1), "padLow": .int(pad), "padHigh": .int(pad), "upsample": .int(upsample)])
         guard upsample == 2, random.chance(70) else { return y }
         return builder.add(
@@ -223,13 +225,23 @@ struct RandomProgram {
         let temperature = builder.input("temperature", TensorType(.f32, [batch]))
         let tokens = builder.input("tokens", TensorType(.i32, Array(dims.prefix(3))))
         let maskCount = builder.input("maskCount", TensorType(.i32, [batch]))
-        let noise: Attributes = ["maskToken": .int(99), "noise": .text("generated")]
-        let choice = builder.add(.choose, [logits, rng], noise)
-        let sampled = builder.add(.acceptTokens, [tokens, choice], noise)
-        let confidence = builder.add(.confidence, [tokens, choice, most, sum, temperature, rng], noise)
+        let kind = random.pick(["generated", "generated", "given", "none"])
+        var (choiceNoise, confidenceNoise) = ([rng], [rng])
+        if kind == "none" { (choiceNoise, confidenceNoise) = ([], []) }
+        if kind == "given" {
+            inputs["q"] = HostTensor(floats(dims.map(\.size)).floats.map { abs($0) + 0.01 }, dims: dims.map(\.size))
+            inputs["g"] = floats(dims.prefix(3).map(\.size))
+            choiceNoise = [builder.input("q", TensorType(.f32, dims))]
+            confidenceNoise = [builder.input("g", TensorType(.f32, Array(dims.prefix(3))))]
+        }
+        let noise: Attributes = ["maskToken": .int(99), "noise": .text(kind)]
+        let choice = builder.add(.choose, [logits] + choiceNoise, ["noise": .text(kind)])
+        let sampled = builder.add(.acceptTokens, [tokens, choice], ["maskToken": .int(99)])
+        let confidence = builder.add(
+            .confidence, [tokens, choice, most, sum, temperature] + confidenceNoise, noise)
         builder.output("sampled", sampled)
         builder.output("confidence", confidence)
-        builder.output("next", builder.add(.remask, [sampled, confidence, maskCount], noise))
+        builder.output("next", builder.add(.remask, [sampled, confidence, maskCount], ["maskToken": .int(99)]))
         builder.output("embedded", builder.add(.cast, [builder.add(.gather, [table, sampled])], dtype: .f32))
         let nearest = builder.add(.nearestCode, [x, table])
         builder.output("nearest", builder.add(.choiceIndex, [nearest]))

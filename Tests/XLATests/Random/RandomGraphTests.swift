@@ -11,9 +11,9 @@ import Testing
 @Suite("Random graphs")
 struct RandomGraphTests {
     private static let seeds: Range<Int> = {
-        let text = ProcessInfo.processInfo.environment["TESSERA_RANDOM_SEEDS"] ?? "0..<3000"
+        let text = ProcessInfo.processInfo.environment["TESSERA_RANDOM_SEEDS"] ?? "0..<5000"
         let numbers = text.split(separator: ".").compactMap { Int($0.filter(\.isNumber)) }
-        guard let first = numbers.first else { return 0..<3000 }
+        guard let first = numbers.first else { return 0..<5000 }
         return first..<max(first + 1, numbers.last ?? 0)
     }()
 
