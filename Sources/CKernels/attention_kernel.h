@@ -10,6 +10,9 @@
 // 4 * queries * keys * depth flops. A step of the inner loops does ROWS * VECTORS fused operations of 16 lanes for
 // VECTORS vector loads and ROWS broadcasts, from L1 or L2: limited by the fused operations, but the transposition
 // (once for all queries of the call) and the exponentials (one for 4 * depth flops) go beside them.
+//
+// One query is limited by reading keys and values once: 2 flops a byte of f32. Its values are taken from where they
+// are; its keys are transposed all the same, since lanes are keys in either case.
 #pragma once
 #include <float.h>
 
@@ -24,20 +27,57 @@ TK_INLINE TARGET float element(const void *p, size_t i, bool bf16) {
     return tk_bits_float((int32_t)((uint32_t)((const uint16_t *)p)[i] << 16));
 }
 
+/// Up to sixteen elements of a row, the rest zero.
+TK_INLINE TARGET void stretch(lanes *values, const void *p, size_t i, size_t count, const bool bf16) {
+    *values = (lanes){0};
+    if (bf16) {
+        typedef uint16_t halves __attribute__((vector_size(32), aligned(2)));
+        typedef uint32_t words __attribute__((vector_size(64)));
+        halves bits = {0};
+        if (count >= 16) bits = *(const halves *)((const uint16_t *)p + i);
+        else memcpy(&bits, (const uint16_t *)p + i, count * 2);
+        *values = (lanes)(__builtin_convertvector(bits, words) << 16);
+    } else if (count >= 16) {
+        *values = *(const lanes *)((const float *)p + i);
+    } else {
+        memcpy(values, (const float *)p + i, count * 4);
+    }
+}
+
+/// One step of a transposition: exchanges blocks of `s` x `s` of each pair of rows that are s apart.
+#define EXCHANGE(s)                                                                                                  \
+    UNROLLED for (int i = 0; i < 16; i++) if (!(i & s)) {                                                            \
+        const lanes a = row[i], b = row[i + s];                                                                      \
+        row[i] = __builtin_shufflevector(a, b, FIRST(s, 0), FIRST(s, 1), FIRST(s, 2), FIRST(s, 3), FIRST(s, 4),      \
+                                         FIRST(s, 5), FIRST(s, 6), FIRST(s, 7), FIRST(s, 8), FIRST(s, 9),            \
+                                         FIRST(s, 10), FIRST(s, 11), FIRST(s, 12), FIRST(s, 13), FIRST(s, 14),       \
+                                         FIRST(s, 15));                                                              \
+        row[i + s] = __builtin_shufflevector(a, b, SECOND(s, 0), SECOND(s, 1), SECOND(s, 2), SECOND(s, 3),           \
+                                             SECOND(s, 4), SECOND(s, 5), SECOND(s, 6), SECOND(s, 7), SECOND(s, 8),   \
+                                             SECOND(s, 9), SECOND(s, 10), SECOND(s, 11), SECOND(s, 12),              \
+                                             SECOND(s, 13), SECOND(s, 14), SECOND(s, 15));                           \
+    }
+#define FIRST(s, l) ((l) & (s) ? 16 + (l) - (s) : (l))
+#define SECOND(s, l) ((l) & (s) ? 16 + (l) : (l) + (s))
+
 /// Keys as blocks of 16 * VECTORS (the last 16 where that suffices); in a block d; then the keys. Missing keys are
-/// zero.
+/// zero. Sixteen keys by sixteen of d are transposed in registers, in 64 exchanges: a quarter of one for each element.
 TK_INLINE TARGET void stage_keys(const tk_attention *s, const void *k, float *out, const bool bf16) {
-    for (size_t j0 = 0; j0 < s->keys; j0 += 16 * VECTORS) {
-        const size_t width = s->keys - j0 <= 16 ? 16 : 16 * VECTORS;
-        for (size_t j = 0; j < width; j++) {
-            const size_t row = (j0 + j) * s->k_stride;
-            if (j0 + j < s->keys) {
-                for (size_t d = 0; d < s->depth; d++) out[d * width + j] = element(k, row + d, bf16);
-            } else {
-                for (size_t d = 0; d < s->depth; d++) out[d * width + j] = 0;
+    for (size_t j0 = 0; j0 < s->keys; j0 += 16) {
+        const size_t block = j0 / (16 * VECTORS) * 16 * VECTORS;
+        const size_t width = s->keys - block <= 16 ? 16 : 16 * VECTORS;
+        float *const to = out + block * s->depth + (j0 - block);
+        const size_t live = s->keys - j0 < 16 ? s->keys - j0 : 16;
+        for (size_t d = 0; d < s->depth; d += 16) {
+            const size_t count = s->depth - d < 16 ? s->depth - d : 16;
+            lanes row[16];
+            UNROLLED for (size_t j = 0; j < 16; j++) {
+                row[j] = (lanes){0};
+                if (j < live) stretch(&row[j], k, (j0 + j) * s->k_stride + d, count, bf16);
             }
+            EXCHANGE(8) EXCHANGE(4) EXCHANGE(2) EXCHANGE(1)
+            UNROLLED for (size_t i = 0; i < 16; i++) if (i < count) *(lanes *)(to + (d + i) * width) = row[i];
         }
-        out += width * s->depth;
     }
 }
 
@@ -95,6 +135,28 @@ TK_INLINE TARGET void multiply_blocks(const float *left, size_t stride, const fl
     }
 }
 
+/// The sum over values of a single query, as `multiply_blocks` takes it, from where the values are: 64 of the depth at
+/// a time, keys ascending.
+TK_INLINE TARGET void weigh(const tk_attention *s, const float *weights, const void *v, size_t count, float *out,
+                            const bool bf16) {
+    for (size_t d0 = 0; d0 < s->depth; d0 += 64) {
+        lanes acc[4] = {{0}, {0}, {0}, {0}};
+        for (size_t j = 0; j < count; j++) {
+            const float weight = weights[j];
+            const lanes same = {weight, weight, weight, weight, weight, weight, weight, weight,
+                                weight, weight, weight, weight, weight, weight, weight, weight};
+            UNROLLED for (size_t i = 0; i < 4; i++) {
+                const size_t d = d0 + i * 16;
+                if (d >= s->depth) break;
+                lanes value;
+                stretch(&value, v, j * s->v_stride + d, s->depth - d, bf16);
+                acc[i] = FUSED(same, value, acc[i]);
+            }
+        }
+        UNROLLED for (size_t i = 0; i < 4; i++) if (d0 + i * 16 < s->depth) *(lanes *)(out + d0 + i * 16) = acc[i];
+    }
+}
+
 /// Turns a row of scores into exponentials of their distance from the largest; returns their sum. Those from `limit` to
 /// `end` (a multiple of 16) become zero.
 TK_INLINE TARGET float exponentials(float *row, size_t limit, size_t end, float scale) {
@@ -116,7 +178,7 @@ TK_INLINE TARGET float exponentials(float *row, size_t limit, size_t end, float 
 
 /// A group of queries.
 TK_INLINE TARGET void attend_rows(const tk_attention *s, size_t first, size_t count, const attention_scratch *t,
-                                  const void *q, void *out, const int rows) {
+                                  const void *q, const void *v, void *out, const int rows) {
     const bool bf16 = s->dtype == TK_BF16;
     for (size_t r = 0; r < (size_t)rows; r++) {
         for (size_t d = 0; d < s->depth; d++) {
@@ -132,7 +194,9 @@ TK_INLINE TARGET void attend_rows(const tk_attention *s, size_t first, size_t co
         sums[r] = exponentials(t->scores + r * t->score_stride, attention_limit(s, row), end, s->scale);
     }
     const size_t width = (s->depth + 15) / 16 * 16;
-    multiply_blocks(t->scores, t->score_stride, t->values, seen, s->keys, t->sums, width, width, rows);
+    if (s->queries == 1 && bf16) weigh(s, t->scores, v, seen, t->sums, true);
+    else if (s->queries == 1) weigh(s, t->scores, v, seen, t->sums, false);
+    else multiply_blocks(t->scores, t->score_stride, t->values, seen, s->keys, t->sums, width, width, rows);
     for (size_t r = 0; r < count; r++) {
         const size_t to = (first + r) * s->out_stride;
         for (size_t d = 0; d < s->depth; d++) {
@@ -145,16 +209,14 @@ TK_INLINE TARGET void attend_rows(const tk_attention *s, size_t first, size_t co
 
 TARGET static void attend(const tk_attention *s, const void *q, const void *k, const void *v, void *out,
                           const attention_scratch *scratch) {
-    if (s->dtype == TK_BF16) {
-        stage_keys(s, k, scratch->keys, true);
-        stage_values(s, v, scratch->values, true);
-    } else {
-        stage_keys(s, k, scratch->keys, false);
-        stage_values(s, v, scratch->values, false);
-    }
+    const bool bf16 = s->dtype == TK_BF16;
+    if (bf16) stage_keys(s, k, scratch->keys, true);
+    else stage_keys(s, k, scratch->keys, false);
+    if (s->queries > 1 && bf16) stage_values(s, v, scratch->values, true);
+    else if (s->queries > 1) stage_values(s, v, scratch->values, false);
     for (size_t first = 0; first < s->queries; first += ROWS) {
         const size_t count = s->queries - first < ROWS ? s->queries - first : ROWS;
-        if (count == 1) attend_rows(s, first, count, scratch, q, out, 1);
-        else attend_rows(s, first, count, scratch, q, out, ROWS);
+        if (count == 1) attend_rows(s, first, count, scratch, q, v, out, 1);
+        else attend_rows(s, first, count, scratch, q, v, out, ROWS);
     }
 }

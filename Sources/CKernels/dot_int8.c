@@ -1,11 +1,10 @@
-// The int8 product: which kernel, and the quantisation of rows into its staged form. The loops are those of dot.c.
+// The int8 product: which kernel, and the quantisation and packing of weights. The loops are those of dot.c.
 #include "dot_int8.h"
 
 #include "dot_int8_quantise.h"
 #include "dot_plan.h"
 
-/// The micro kernel of a level. All give the same bits, so a level may use the one of another.
-static const tk_dot_kernel *kernel_of(tk_isa isa) {
+const tk_dot_kernel *tk_dot_s8_kernel_of(tk_isa isa) {
     if (isa == TK_AMX_EMULATED) return &tk_dot_s8_amx_emulated;
 #if defined(__x86_64__)
     const unsigned features = tk_int8_features();
@@ -14,65 +13,6 @@ static const tk_dot_kernel *kernel_of(tk_isa isa) {
     if (isa >= TK_AVX2) return &tk_dot_s8_avx2;
 #endif
     return &tk_dot_s8_portable;
-}
-
-/// Quantises elements of a row into steps `stride` bytes apart; returns their sum.
-static int32_t quantise(const tk_dot_kernel *kernel, const uint16_t *x, size_t count, float inverse, char *out,
-                        size_t stride) {
-    if (inverse == 0) {
-        for (size_t i = 0; i < count; i += step_elements(kernel), out += stride) memset(out, 0, 64);
-        return 0;
-    }
-    return kernel->staged == 1 ? tk_quantise_s8(x, count, inverse, (int8_t *)out, stride)
-                               : tk_quantise_s16(x, count, inverse, (int16_t *)out, stride);
-}
-
-/// Stages one leaf of a row: all its parts, each in its block.
-static void stage_leaf(const tk_dot_kernel *kernel, const plan *p, const uint16_t *x, size_t leaf, size_t tile_rows,
-                       size_t tile_row, char *out, float *scale, int32_t *start) {
-    const cut *c = &p->cut;
-    const size_t length = leaf_length(c, leaf), stride = kernel->rows * 64;
-    const uint16_t *from = x + leaf * c->segment;
-    const tk_quantum quantum = tk_quantum_of(from, length);
-    int32_t sum = 0;
-    for (size_t part = 0; part < p->parts; part++) {
-        const block b = tk_dot_block(kernel, p, leaf / p->group * p->parts + part);
-        if (!b.steps) continue;
-        char *to = out + staged_offset(kernel, &b, tile_rows, tile_row) + (leaf - b.leaf0) * c->leaf_steps * stride;
-        sum += quantise(kernel, from + b.part, at_most(b.length_max, length - b.part), quantum.inverse, to, stride);
-    }
-    *scale = quantum.scale;
-    *start = kernel->biased ? -128 * sum : 0;
-}
-
-/// Zeros for one leaf of a row that pads to the row quantum.
-static void stage_nothing(const tk_dot_kernel *kernel, const plan *p, size_t tile_rows, size_t tile_row, char *out) {
-    for (size_t index = 0; index < p->blocks; index++) {
-        const block b = tk_dot_block(kernel, p, index);
-        char *to = out + staged_offset(kernel, &b, tile_rows, tile_row);
-        for (size_t s = 0; s < b.steps; s++) memset(to + s * kernel->rows * 64, 0, 64);
-    }
-}
-
-void tk_dot_s8_stage(const tk_dot_kernel *kernel, const plan *p, const uint16_t *x, size_t ldx, size_t rows, char *out,
-                     float *scales, int32_t *starts) {
-    const size_t leaves = p->cut.leaves, tile_rows = divide_up(rows, kernel->rows), height = tile_height(kernel, rows);
-    for (size_t row = 0; row < round_up(rows, kernel->row_quantum); row++) {
-        const size_t tile_row = row / height, place = row % height;
-        char *to = out + place * 64;
-        const size_t first = tile_row * leaves * kernel->rows + place;
-        if (row >= rows) stage_nothing(kernel, p, tile_rows, tile_row, to);
-        for (size_t leaf = 0; leaf < leaves; leaf++) {
-            float *scale = scales + first + leaf * kernel->rows;
-            int32_t *start = starts + first + leaf * kernel->rows;
-            if (row < rows) {
-                stage_leaf(kernel, p, x + row * ldx, leaf, tile_rows, tile_row, to, scale, start);
-            } else {
-                *scale = 0;
-                *start = 0;
-            }
-        }
-    }
 }
 
 // MARK: Packing
@@ -85,7 +25,7 @@ static size_t weight_bytes(const tk_dot_kernel *kernel, const cut *c, size_t n) 
 }
 
 size_t tk_dot_s8_packed_bytes(tk_isa isa, size_t n, size_t k, size_t segment) {
-    const tk_dot_kernel *kernel = kernel_of(isa);
+    const tk_dot_kernel *kernel = tk_dot_s8_kernel_of(isa);
     const cut c = tk_dot_cut(kernel, k, segment);
     return weight_bytes(kernel, &c, n) + round_up(n, kernel->lane) * c.leaves * sizeof(float);
 }
@@ -129,7 +69,7 @@ static void pack_leaf(const tk_dot_kernel *kernel, const uint16_t *w, size_t ldw
 }
 
 void tk_dot_s8_pack(tk_isa isa, const uint16_t *w, size_t ldw, size_t n, size_t k, size_t segment, void *packed) {
-    const tk_dot_kernel *kernel = kernel_of(isa);
+    const tk_dot_kernel *kernel = tk_dot_s8_kernel_of(isa);
     const cut c = tk_dot_cut(kernel, k, segment);
     char *out = packed;
     float *scales = (float *)(out + weight_bytes(kernel, &c, n));
@@ -144,21 +84,8 @@ void tk_dot_s8_pack(tk_isa isa, const uint16_t *w, size_t ldw, size_t n, size_t 
     }
 }
 
-// MARK: Product
-
-size_t tk_dot_s8_scratch_bytes(tk_isa isa, size_t m, size_t n, size_t k, size_t segment) {
-    return tk_dot_scratch_of(kernel_of(isa), m, n, k, segment);
-}
-
-size_t tk_dot_s8_column_block(tk_isa isa) { return kernel_of(isa)->columns; }
-
-void tk_dot_s8(tk_isa isa, size_t m0, size_t m1, size_t n0, size_t n1, size_t n, size_t k, size_t segment,
-               const uint16_t *x, size_t ldx, const void *packed, void *out, size_t ldo, tk_dtype out_dtype,
-               void *scratch) {
-    const tk_dot_kernel *kernel = kernel_of(isa);
+const float *tk_dot_s8_column_scales(const tk_dot_kernel *kernel, const void *packed, size_t n, size_t k,
+                                     size_t segment) {
     const cut c = tk_dot_cut(kernel, k, segment);
-    const tk_dot_call call = {.kernel = kernel, .n = n, .x = x, .ldx = ldx, .packed = packed,
-                              .column_scales = (const float *)((const char *)packed + weight_bytes(kernel, &c, n)),
-                              .out = out, .ldo = ldo, .dtype = out_dtype, .scratch = scratch};
-    tk_dot_product(&call, m0, m1, n0, n1, k, segment);
+    return (const float *)((const char *)packed + weight_bytes(kernel, &c, n));
 }

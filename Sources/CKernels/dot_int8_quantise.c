@@ -25,38 +25,42 @@ tk_quantum tk_quantum_of(const uint16_t *values, size_t count) {
     return (tk_quantum){magnitude / 127, 127 / magnitude};
 }
 
-/// Rounds to nearest even; |x| is at most 127 but for a rounding.
-TK_INLINE int32_t nearest(float x) {
+typedef int32_t integers __attribute__((vector_size(64)));
+
+/// Sixteen values as q: rounded to nearest even, |x * inverse| at most 127 but for a rounding.
+TK_INLINE void nearest(const uint16_t *values, float inverse, integers *q) {
+    typedef uint16_t halves __attribute__((vector_size(32), aligned(2)));
+    typedef uint32_t words __attribute__((vector_size(64)));
+    typedef float numbers __attribute__((vector_size(64)));
+    const numbers value = (numbers)(__builtin_convertvector(*(const halves *)values, words) << 16);
     // Adding 1.5 * 2^23 leaves the integer in the low bits.
-    const float shifted = x + 12582912.0f;
-    int32_t bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    return bits - 0x4B400000;
+    const numbers shifted = value * inverse + 12582912.0f;
+    *q = (integers)shifted - 0x4B400000;
 }
 
+// Sums run in sixteen lanes: one sum would wait for itself at every step.
 #define TK_QUANTISE(name, type, STEP)                                                                            \
     TK_CLONES int32_t name(const uint16_t *restrict values, size_t count, float inverse, type *restrict out,     \
                            size_t stride) {                                                                      \
+        typedef type narrow __attribute__((vector_size(16 * sizeof(type)), aligned(sizeof(type))));              \
+        integers sums = {0};                                                                                     \
+        for (char *to = (char *)out; count; values += STEP, to += stride) {                                      \
+            uint16_t tail[STEP];                                                                                 \
+            const uint16_t *from = values;                                                                       \
+            if (count < STEP) {                                                                                  \
+                memset(tail, 0, sizeof tail);                                                                    \
+                from = memcpy(tail, values, count * 2);                                                          \
+            }                                                                                                    \
+            for (size_t i = 0; i < STEP; i += 16) {                                                              \
+                integers q;                                                                                      \
+                nearest(from + i, inverse, &q);                                                                  \
+                sums += q;                                                                                       \
+                *(narrow *)((type *)to + i) = __builtin_convertvector(q, narrow);                                \
+            }                                                                                                    \
+            count -= count < STEP ? count : STEP;                                                                \
+        }                                                                                                        \
         int32_t sum = 0;                                                                                         \
-        char *to = (char *)out;                                                                                  \
-        for (; count >= STEP; count -= STEP, values += STEP, to += stride) {                                     \
-            type q[STEP];                                                                                        \
-            for (size_t i = 0; i < STEP; i++) {                                                                  \
-                const int32_t value = nearest(tk_from_bf16(values[i]) * inverse);                                \
-                q[i] = (type)value;                                                                              \
-                sum += value;                                                                                    \
-            }                                                                                                    \
-            memcpy(to, q, sizeof q);                                                                             \
-        }                                                                                                        \
-        if (count) {                                                                                             \
-            type q[STEP] = {0};                                                                                  \
-            for (size_t i = 0; i < count; i++) {                                                                 \
-                const int32_t value = nearest(tk_from_bf16(values[i]) * inverse);                                \
-                q[i] = (type)value;                                                                              \
-                sum += value;                                                                                    \
-            }                                                                                                    \
-            memcpy(to, q, sizeof q);                                                                             \
-        }                                                                                                        \
+        for (int i = 0; i < 16; i++) sum += sums[i];                                                             \
         return sum;                                                                                              \
     }
 

@@ -7,6 +7,7 @@
 #include "dot.h"
 
 #define TK_INLINE static inline __attribute__((always_inline))
+#define UNROLLED _Pragma("clang loop unroll(full)")
 
 /// One call of a micro kernel: a part of one leaf for one tile of the result.
 ///
@@ -41,8 +42,9 @@ typedef struct {
     bool biased;        // int8 only: packed weights are unsigned, 128 greater; sums start at -128 times the row's sum
     bool paired;        // int8 only: of 8 columns the first two elements of a unit stand before the other two
     size_t block_m;     // rows for which x is staged at a time
-    size_t block_n;     // columns whose tiles are live at a time
+    size_t block_n;     // columns whose tiles are live at a time where k is cut into blocks
     size_t block_k;     // elements of k before the next panel of weights
+    size_t resident;    // bytes of staged x that stay in the second-level cache; 0: as many as block_m rows have
     void (*begin)(void);
     void (*end)(void);
     void (*tile)(const tk_tile *tile, size_t rows, size_t columns);

@@ -27,15 +27,26 @@ cut tk_dot_cut(const tk_dot_kernel *kernel, size_t k, size_t segment) {
     return c;
 }
 
-plan tk_dot_plan(const tk_dot_kernel *kernel, size_t m, size_t k, size_t segment) {
+/// The most rows of a block: so many that their staged block of k fits what the kernel gives it of the cache.
+static size_t rows_max(const tk_dot_kernel *kernel, size_t k, size_t segment) {
     enum { STAGED_BYTES_MAX = 8 << 20 };
-    plan p = {.cut = tk_dot_cut(kernel, k, segment), .group = 1, .parts = 1};
+    const cut c = tk_dot_cut(kernel, k, segment);
+    const size_t block_bytes = at_most(c.total_steps, kernel->block_k / c.step) * 64 + 1;
+    const size_t resident = kernel->resident ? kernel->resident / block_bytes : kernel->block_m;
+    const size_t fitting = at_most(resident, STAGED_BYTES_MAX / (c.total_steps * 64 + 1)) / kernel->rows * kernel->rows;
+    return at_most(kernel->block_m, fitting > kernel->rows * 4 ? fitting : kernel->rows * 4);
+}
+
+size_t tk_dot_block_rows(const tk_dot_kernel *kernel, size_t m, size_t k, size_t segment) {
+    const size_t most = rows_max(kernel, k, segment);
+    return m <= most ? m : round_up(divide_up(m, divide_up(m, most)), kernel->rows);
+}
+
+plan tk_dot_plan(const tk_dot_kernel *kernel, size_t rows, size_t k, size_t segment) {
+    plan p = {.cut = tk_dot_cut(kernel, k, segment), .rows = rows, .group = 1, .parts = 1};
     const cut *c = &p.cut;
-    const size_t row_bytes = c->total_steps * 64 + 64;
-    const size_t fitting = STAGED_BYTES_MAX / row_bytes / kernel->rows * kernel->rows;
-    p.block_m = at_most(kernel->block_m, fitting > kernel->rows * 4 ? fitting : kernel->rows * 4);
     // With one row of tiles nothing would be gained from a panel that stays in cache.
-    const size_t block_steps = m <= kernel->rows ? c->total_steps + 1 : kernel->block_k / c->step;
+    const size_t block_steps = rows <= kernel->rows ? c->total_steps + 1 : kernel->block_k / c->step;
     while (p.group < c->leaves && p.group * 2 * c->leaf_steps <= block_steps) p.group *= 2;
     p.part_steps = p.group * c->leaf_steps;
     if (c->leaf_steps > block_steps) {
@@ -43,6 +54,8 @@ plan tk_dot_plan(const tk_dot_kernel *kernel, size_t m, size_t k, size_t segment
         p.parts = divide_up(c->leaf_steps, block_steps);
     }
     p.blocks = divide_up(c->leaves, p.group) * p.parts;
+    const bool resident = staged_value_bytes(kernel, c, rows) <= kernel->resident;
+    p.block_n = p.blocks == 1 || resident ? kernel->columns : kernel->block_n;
     p.tile_floats = kernel->rows * kernel->columns;
     p.slots = p.blocks > 1 ? bit_length(divide_up(c->leaves, p.group) - 1) + (p.parts > 1) : 0;
     return p;
@@ -69,16 +82,21 @@ block tk_dot_block(const tk_dot_kernel *kernel, const plan *p, size_t index) {
     return b;
 }
 
-size_t tk_dot_column_block(tk_isa isa) { return tk_dot_kernel_of(isa)->columns; }
-
-size_t tk_dot_scratch_of(const tk_dot_kernel *kernel, size_t m, size_t n, size_t k, size_t segment) {
-    const plan p = tk_dot_plan(kernel, m, k, segment);
-    const size_t rows = at_most(m, p.block_m), panels = divide_up(at_most(n, kernel->block_n), kernel->columns);
-    const size_t tiles = local_tiles(&p) + p.slots * panels * divide_up(rows, kernel->rows);
-    return staged_bytes(kernel, &p, rows) + tiles * p.tile_floats * sizeof(float)
-           + 2 * row_scale_bytes(kernel, &p, rows);
+size_t tk_dot_staged_size(const tk_dot_kernel *kernel, size_t rows, size_t k, size_t segment) {
+    const cut c = tk_dot_cut(kernel, k, segment);
+    return round_up(staged_value_bytes(kernel, &c, rows) + 2 * row_scale_bytes(kernel, &c, rows), 64);
 }
 
-size_t tk_dot_scratch_bytes(tk_isa isa, size_t m, size_t n, size_t k, size_t segment) {
-    return tk_dot_scratch_of(tk_dot_kernel_of(isa), m, n, k, segment);
+// Scratch is that of the largest block that m rows allow, so that fewer rows never take more.
+
+size_t tk_dot_tile_bytes(const tk_dot_kernel *kernel, size_t m, size_t n, size_t k, size_t segment) {
+    const plan p = tk_dot_plan(kernel, at_most(m, rows_max(kernel, k, segment)), k, segment);
+    const size_t panels = divide_up(at_most(n, p.block_n), kernel->columns);
+    const size_t tiles = local_tiles(&p) + p.slots * panels * divide_up(p.rows, kernel->rows);
+    return tiles * p.tile_floats * sizeof(float);
+}
+
+size_t tk_dot_product_scratch(const tk_dot_kernel *kernel, size_t m, size_t n, size_t k, size_t segment) {
+    return tk_dot_tile_bytes(kernel, m, n, k, segment)
+           + tk_dot_staged_size(kernel, at_most(m, rows_max(kernel, k, segment)), k, segment);
 }

@@ -3,8 +3,9 @@
 
 // How a product is cut into leaves, blocks and tiles; shared by packing and product.
 
-/// The micro kernel of a level.
+/// The micro kernels of a level. All int8 ones give the same bits, so a level may use the one of another.
 const tk_dot_kernel *tk_dot_kernel_of(tk_isa isa);
+const tk_dot_kernel *tk_dot_s8_kernel_of(tk_isa isa);
 
 static inline size_t at_most(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
@@ -48,20 +49,24 @@ static inline size_t panel_columns(const tk_dot_kernel *kernel, size_t n, size_t
     return at_most(kernel->columns, round_up(n - n0, kernel->lane));
 }
 
-/// The block sizes of a call, and what its scratch holds.
+/// How a block of rows is computed, and what its scratch holds.
 typedef struct {
     cut cut;
+    size_t rows;
     size_t group;       // leaves in a block
     size_t part_steps;  // steps in a block, where a leaf takes several; else those of the whole group
     size_t parts;       // blocks in a leaf; above 1 only where group is 1
     size_t blocks;
-    size_t block_m;
+    size_t block_n;     // columns whose tiles are live at a time
     size_t tile_floats;
     size_t slots;       // pending nodes kept for each tile between blocks
 } plan;
 
-/// Plans a call on m rows.
-plan tk_dot_plan(const tk_dot_kernel *kernel, size_t m, size_t k, size_t segment);
+/// Plans a block of rows.
+plan tk_dot_plan(const tk_dot_kernel *kernel, size_t rows, size_t k, size_t segment);
+
+/// Rows in each block of m but the last: as many as the kernel and the staged form's size allow, the blocks even.
+size_t tk_dot_block_rows(const tk_dot_kernel *kernel, size_t m, size_t k, size_t segment);
 
 /// One block of k.
 typedef struct {
@@ -79,10 +84,6 @@ block tk_dot_block(const tk_dot_kernel *kernel, const plan *p, size_t index);
 /// Tiles of the second stack: the depth inside a group, and the finished tile.
 static inline size_t local_tiles(const plan *p) { return bit_length(p->cut.leaves) + 2; }
 
-static inline size_t staged_bytes(const tk_dot_kernel *kernel, const plan *p, size_t rows) {
-    return round_up(rows, kernel->rows) * p->cut.total_steps * 64;
-}
-
 /// Rows of each tile but the last: as even as the row quantum lets them be, so that no tile has few accumulators.
 static inline size_t tile_height(const tk_dot_kernel *kernel, size_t rows) {
     const size_t even = round_up(divide_up(rows, divide_up(rows, kernel->rows)), kernel->row_quantum);
@@ -94,31 +95,58 @@ static inline size_t staged_offset(const tk_dot_kernel *kernel, const block *b, 
     return (b->first_step * tile_rows + tile_row * b->steps) * kernel->rows * 64;
 }
 
-/// Bytes of scratch of a call on at most m rows and n columns, and of it those of an int8 product's row scales.
-size_t tk_dot_scratch_of(const tk_dot_kernel *kernel, size_t m, size_t n, size_t k, size_t segment);
-static inline size_t row_scale_bytes(const tk_dot_kernel *kernel, const plan *p, size_t rows) {
-    return kernel->unit == 4 ? round_up(round_up(rows, kernel->rows) * p->cut.leaves * sizeof(float), 64) : 0;
+/// Bytes of the staged values of some rows, and of an int8 product's scales of these rows.
+static inline size_t staged_value_bytes(const tk_dot_kernel *kernel, const cut *c, size_t rows) {
+    return round_up(rows, kernel->rows) * c->total_steps * 64;
 }
+static inline size_t row_scale_bytes(const tk_dot_kernel *kernel, const cut *c, size_t rows) {
+    return kernel->unit == 4 ? round_up(round_up(rows, kernel->rows) * c->leaves * sizeof(float), 64) : 0;
+}
+
+/// What follows the values in the staged form of an int8 product: for each row of tiles, leaf by leaf, one a row.
+typedef struct {
+    float *row_scales;
+    int32_t *row_starts; // what a row's sums start from
+} staged_parts;
+
+static inline staged_parts staged_parts_of(const tk_dot_kernel *kernel, const plan *p, const char *staged) {
+    const char *scales = staged + staged_value_bytes(kernel, &p->cut, p->rows);
+    return (staged_parts){(float *)scales, (int32_t *)(scales + row_scale_bytes(kernel, &p->cut, p->rows))};
+}
+
+/// Bytes of the staged form of some rows.
+size_t tk_dot_staged_size(const tk_dot_kernel *kernel, size_t rows, size_t k, size_t segment);
+
+/// Stages rows [r0, r1) of a planned block; with its last row those that pad to the row quantum, as zeros.
+void tk_dot_stage_rows(const tk_dot_kernel *kernel, const plan *p, size_t r0, size_t r1, const uint16_t *x, size_t ldx,
+                       char *staged);
 
 /// A product's operands and its scratch.
 typedef struct {
     const tk_dot_kernel *kernel;
     size_t n; // of the packed matrix
-    const uint16_t *x;
-    size_t ldx;
+    size_t k, segment;
     const char *packed;
     const float *column_scales; // of an int8 product: one a packed column, leaf by leaf
-    char *out;
+    char *out;                  // row 0 and column 0 of the whole
     size_t ldo;
     tk_dtype dtype;
-    char *scratch;
+    float *scratch;
 } tk_dot_call;
 
-/// Computes rows [m0, m1) and columns [n0, n1) of a product.
-void tk_dot_product(const tk_dot_call *call, size_t m0, size_t m1, size_t n0, size_t n1, size_t k, size_t segment);
+/// Bytes of scratch of a call on at most m rows and n columns, whose rows are staged.
+size_t tk_dot_tile_bytes(const tk_dot_kernel *kernel, size_t m, size_t n, size_t k, size_t segment);
 
-/// Stages rows of x for an int8 product; those that pad to the row quantum are zero.
-///
-/// Scales and starts: for each row of tiles, leaf by leaf, the rows of the tile.
-void tk_dot_s8_stage(const tk_dot_kernel *kernel, const plan *p, const uint16_t *x, size_t ldx, size_t rows, char *out,
-                     float *scales, int32_t *starts);
+/// Computes columns [n0, n1) of a planned block of rows.
+void tk_dot_block_product(const tk_dot_call *call, const plan *p, const char *staged, size_t n0, size_t n1);
+
+/// Zeros in columns [n0, n1) of some rows: the product of nothing.
+void tk_dot_zero(const tk_dot_call *call, size_t rows, size_t n0, size_t n1);
+
+/// Computes rows [m0, m1) and columns [n0, n1) of a product, rows staged on the way, in the scratch after the tiles.
+void tk_dot_product(const tk_dot_call *call, size_t m0, size_t m1, size_t n0, size_t n1, const uint16_t *x, size_t ldx);
+size_t tk_dot_product_scratch(const tk_dot_kernel *kernel, size_t m, size_t n, size_t k, size_t segment);
+
+/// An int8 product's column scales, which follow its packed weights.
+const float *tk_dot_s8_column_scales(const tk_dot_kernel *kernel, const void *packed, size_t n, size_t k,
+                                     size_t segment);

@@ -4,6 +4,7 @@
 #include "choice.h"
 #include "dot.h"
 #include "dot_int8.h"
+#include "dot_staged.h"
 #include "dotf32.h"
 #include "elementwise.h"
 #include "im2col.h"

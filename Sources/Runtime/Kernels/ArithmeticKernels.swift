@@ -11,19 +11,25 @@ enum ArithmeticKernels {
         return { OperationContext.blocks(pool, count, grain: grain) { part, _ in body(part) } }
     }
 
+    /// The kernel's name for an attribute's word; the operation's signature admits no other words.
+    private static func kind<Kind>(
+        _ context: OperationContext, _ attribute: String, _ kinds: KeyValuePairs<String, Kind>
+    ) -> Kind {
+        let word = context.attributes.text(attribute)
+        guard let kind = kinds.first(where: { $0.key == word })?.value else {
+            preconditionFailure("\(context.opcode.rawValue) has no \(attribute) \(word)")
+        }
+        return kind
+    }
+
     static func unary(_ context: OperationContext) -> Kernel {
         let (x, out) = (context.operands[0], context.result)
-        let kind: tk_unary_kind =
-            switch context.attributes.text("kind") {
-            case "exp": TK_EXP
-            case "log": TK_LOG
-            case "tanh": TK_TANH
-            case "logistic": TK_LOGISTIC
-            case "rsqrt": TK_RSQRT
-            case "sqrt": TK_SQRT
-            case "negate": TK_NEGATE
-            default: TK_ABS
-            }
+        let kind = kind(
+            context, "kind",
+            [
+                "exp": TK_EXP, "log": TK_LOG, "tanh": TK_TANH, "logistic": TK_LOGISTIC, "rsqrt": TK_RSQRT,
+                "sqrt": TK_SQRT, "negate": TK_NEGATE, "abs": TK_ABS,
+            ])
         return each(context) { part in
             tk_unary(kind, out.pointer, out.real, x.pointer, x.real, part.lowerBound, part.upperBound)
         }
@@ -31,15 +37,12 @@ enum ArithmeticKernels {
 
     static func binary(_ context: OperationContext) -> Kernel {
         let (a, b, out) = (context.operands[0], context.operands[1], context.result)
-        let kind: tk_binary_kind =
-            switch context.attributes.text("kind") {
-            case "add": TK_PLUS
-            case "subtract": TK_MINUS
-            case "multiply": TK_TIMES
-            case "divide": TK_OVER
-            case "maximum": TK_MAXIMUM
-            default: TK_MINIMUM
-            }
+        let kind = kind(
+            context, "kind",
+            [
+                "add": TK_PLUS, "subtract": TK_MINUS, "multiply": TK_TIMES, "divide": TK_OVER, "maximum": TK_MAXIMUM,
+                "minimum": TK_MINIMUM,
+            ])
         if out.dtype == .i32 {
             return each(context) { part in
                 tk_binary_i32(kind, out.integers, a.integers, b.integers, part.lowerBound, part.upperBound)
@@ -53,15 +56,9 @@ enum ArithmeticKernels {
 
     static func compare(_ context: OperationContext) -> Kernel {
         let (a, b, out) = (context.operands[0], context.operands[1], context.result)
-        let direction: tk_direction =
-            switch context.attributes.text("direction") {
-            case "eq": TK_EQ
-            case "ne": TK_NE
-            case "lt": TK_LT
-            case "le": TK_LE
-            case "gt": TK_GT
-            default: TK_GE
-            }
+        let direction = kind(
+            context, "direction",
+            ["eq": TK_EQ, "ne": TK_NE, "lt": TK_LT, "le": TK_LE, "gt": TK_GT, "ge": TK_GE])
         return each(context) { part in
             tk_compare(
                 direction, out.pointer.assumingMemoryBound(to: UInt8.self), a.pointer, a.element, b.pointer, b.element,

@@ -26,14 +26,17 @@ enum ConvolutionKernel {
         context.check(result.shape[rank - 1] == channels && bias.count == channels, "weights and bias fit the result")
         context.check(weights.isWhole(1), "the weights' input channels are whole")
         let rowsPerBlock = max(1, pixelsPerBlock / max(1, columns))
-        let product = MatrixProduct(
+        var matrixProduct = MatrixProduct(
             geometry: geometry, form: isHalf ? .bf16 : .f32, rows: rowsPerBlock * columns, context)
         // Scratch: widened picture | patches | products | packed weights where they are no parameter.
         let widened = isHalf || x.dtype == .f32 ? 0 : aligned(x.count * 4)
         let patches = aligned(rowsPerBlock * columns * geometry.depth * size)
         let products = aligned(rowsPerBlock * columns * channels * 4)
-        let packedBytes = context.packed == nil ? aligned(product.packedByteCount) : 0
+        let packedBytes = context.packed == nil ? aligned(matrixProduct.packedByteCount) : 0
         context.scratch.reserve(shared: widened + patches + products + packedBytes)
+        matrixProduct.stage(
+            after: widened + patches + products + packedBytes, rows: rowsPerBlock * columns)
+        let product = matrixProduct
         let (packed, scratch, pool) = (context.packed, context.scratch, context.pool)
         checkRows(window, context)
         let pictures = x.shape.dropLast(3).reduce(1, *)

@@ -17,11 +17,13 @@ enum DotKernel {
         let isHalf = WeightUse.isHalf(x.buffer, weights.buffer)
         let isInt8 = WeightUse.isInt8(context.opcode, context.attributes)
         context.check(isHalf || !isInt8, "int8 products take bf16 operands")
-        let product = MatrixProduct(
+        var matrixProduct = MatrixProduct(
             geometry: geometry, form: isInt8 ? .int8 : isHalf ? .bf16 : .f32, rows: rows, context)
         let widened = isHalf || x.dtype == .f32 ? 0 : aligned(x.count * 4)
-        let packedBytes = context.packed == nil ? aligned(product.packedByteCount) : 0
+        let packedBytes = context.packed == nil ? aligned(matrixProduct.packedByteCount) : 0
         context.scratch.reserve(shared: widened + packedBytes)
+        matrixProduct.stage(after: widened + packedBytes, rows: rows)
+        let product = matrixProduct
         let (packed, outType, scratch) = (context.packed, result.real, context.scratch)
         let nodeStride = result.count * result.dtype.byteCount
         return {

@@ -15,6 +15,8 @@ struct MatrixProduct {
     let pool: ThreadPool
     let scratch: Scratch
     private let offsets: [Int]
+    /// Where rows that all threads read are staged, in the kernel's shared scratch, and the bytes there.
+    var staged = (offset: 0, byteCount: 0)
 
     /// True where f32 products go through OpenBLAS.
     static let usesOpenBLAS: Bool = {
@@ -83,16 +85,15 @@ struct MatrixProduct {
         if form == .f32 && Self.usesOpenBLAS {
             return blas(rows: rows, x: x, packed: packed, range: range, out: out, outType: outType)
         }
-        let columnBlock =
-            switch form {
-            case .f32: Int(TK_DOT_F32_COLUMNS)
-            case .bf16: tk_dot_column_block(isa)
-            case .int8: tk_dot_s8_column_block(isa)
+        if sharesRows(rows) {
+            let blocks = RowBlocks(shape(range), rows: rows)
+            if !range.isEmpty && blocks.byteCount <= staged.byteCount {
+                return runShared(blocks, x: x, packed: packed + offsets[node], range: range, out: out, outType: outType)
             }
-        let panels = (geometry.columns + columnBlock - 1) / columnBlock
+        }
         let parts = pool.threadCount
         // Columns first: each thread then reads its own weights only. Which thread has what changes no value.
-        let byColumns = panels >= parts
+        let byColumns = panels >= parts && !splitsRows(rows)
         let rowGrain = byColumns ? rows : max(1, (rows + parts - 1) / parts)
         let panelGrain = byColumns ? (panels + parts - 1) / parts : panels
         let rowParts = (rows + rowGrain - 1) / rowGrain
