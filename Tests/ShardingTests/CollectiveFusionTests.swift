@@ -209,6 +209,29 @@ struct CollectiveFusionTests {
         #expect(after.duration < before.duration)
     }
 
+    @Test("Muse's keys and values are gathered while it computes; small messages would be fused", arguments: [2, 4])
+    func muse(devices: Int) throws {
+        let program = SyntheticModel.muse.workload(pictures: 1).stages[0].program
+        let mesh = [("tokens", devices)]
+        let rules = ["tokens": ["tokens"]]
+        let profile = MachineProfile.uniform(devices, link: .gigabit)
+        let all = FusionLimits(byteCountMax: 8 << 20, waitingByteCountMax: 8 << 20)
+        let variants: [(name: String, fusion: FusionLimits?, overlap: Bool)] = [
+            ("by themselves", .off, false), ("all fused", all, false), ("as usual", nil, true),
+        ]
+        let outcomes = try variants.map { variant in
+            let locals = try compile(program, rules, mesh: mesh, fusion: variant.fusion, overlap: variant.overlap)
+            let timeline = Timeline.predict(locals: locals, profile: profile)
+            print(
+                "muse, 3 layers, tokens \(devices), \(variant.name): \(messages(locals)) messages, "
+                    + "\(timeline.duration * 1000) ms, hidden \((timeline.hiddenSeconds.max() ?? 0) * 1000) ms")
+            return (count: messages(locals), seconds: timeline.duration, arena: locals[0].arenaByteCount)
+        }
+        #expect(outcomes[1].count < outcomes[0].count)
+        #expect(outcomes[2].seconds < outcomes[1].seconds)
+        #expect(outcomes[2].arena <= outcomes[0].arena)
+    }
+
     @Test("One message takes one latency")
     func latency() throws {
         let program = attention()
