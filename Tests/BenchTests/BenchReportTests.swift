@@ -36,7 +36,8 @@ import Testing
             Set(figures[0].keys) == [
                 "subject", "workers", "threads", "value", "unit", "seconds", "limit", "ratio", "details",
             ])
-        #expect(Set(figures[1].keys) == ["subject", "workers", "threads", "value", "unit", "seconds", "details", "split"])
+        #expect(
+            Set(figures[1].keys) == ["subject", "workers", "threads", "value", "unit", "seconds", "details", "split"])
         #expect(figures[0]["ratio"] as? Double == 0.75)
         let seconds = try #require(figures[0]["seconds"] as? [String: Any])
         #expect(Set(seconds.keys) == ["runs", "best", "median", "worst"])

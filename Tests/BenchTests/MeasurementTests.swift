@@ -59,7 +59,8 @@ import Testing
     func programsHoldTheCollective(kind: CollectivePrograms.Kind, workers: Int) throws {
         let program = CollectivePrograms.program(kind, elements: 4096, count: 3, workers: workers)
         let compiled = try Compiler.compile(
-            program, mesh: Mesh([Mesh.Axis("model", workers)]), rules: LogicalAxisRules(["parts": ["model"], "whole": []]))
+            program, mesh: Mesh([Mesh.Axis("model", workers)]),
+            rules: LogicalAxisRules(["parts": ["model"], "whole": []]))
         for local in compiled.locals {
             let own = local.exchanges.filter { $0.kind == kind.collective && !$0.sends.isEmpty }
             #expect(Set(own.map(\.scope)).count == 3, "\(own.map(\.scope))")

@@ -104,7 +104,7 @@ import Worker
         #expect(processes == [0, 1, 2])
         let names = events.filter { $0["name"] as? String == "process_name" }
             .compactMap { ($0["args"] as? [String: Any])?["name"] as? String }
-        #expect(names == ["coordinator", "worker w0", "worker w1"])
+        #expect(names == ["coordinator", "w0", "w1"])
         for process in [1, 2] {
             let slices = events.filter { $0["ph"] as? String == "X" && $0["pid"] as? Int == process }
             #expect(slices.count == 12)
@@ -138,7 +138,7 @@ import Worker
         let document = try #require(
             try JSONSerialization.jsonObject(with: Data(ChromeTrace(trace).json.utf8)) as? [String: Any])
         let events = try #require(document["traceEvents"] as? [[String: Any]])
-        #expect(events.contains { ($0["args"] as? [String: Any])?["name"] as? String == "worker a \"b\"\\\n\u{1}ü" })
+        #expect(events.contains { ($0["args"] as? [String: Any])?["name"] as? String == "a \"b\"\\\n\u{1}ü" })
         let slice = try #require(events.first { $0["ph"] as? String == "X" })
         #expect(slice["name"] as? String == "p\tq")
         #expect(slice["ts"] as? Double == 1 && slice["dur"] as? Double == 0.994)

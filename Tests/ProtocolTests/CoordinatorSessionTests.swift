@@ -47,7 +47,8 @@ import Testing
         ("assign", .order(.assign(WorkerSessionTests.assign))),
         ("connect 2", .order(.connect(epoch: 2, endpoints: ["e"]))), ("install", .order(.install(install))),
         ("run", .order(.run(run))), ("release", .order(.release(request: 1))), ("abort", .order(.abort(reason: "r"))),
-        ("trace", .order(.trace(.init(number: 1, capacity: 8)))), ("traced", received(.traced(.init(number: 1, now: 2)))),
+        ("trace", .order(.trace(.init(number: 1, capacity: 8)))),
+        ("traced", received(.traced(.init(number: 1, now: 2)))),
         ("shutdown", .order(.shutdown(reason: "r"))),
     ]
 

@@ -53,7 +53,8 @@ import Testing
             ("progress", .progress(.init(programKey: "k", phase: "p", bytesDone: 1, bytesTotal: 2))),
             ("installed", .installed(.init(programKey: "k", arenaByteCount: 0, parameterByteCount: 0))),
             ("finished", .finished(.init(call: 1, outputs: [], duration: .zero, sentByteCount: 0))),
-            ("traced", .traced(.init(number: 1, now: 2))), ("call failed", .failed(.init(subject: .call(1), code: "c", message: "m"))),
+            ("traced", .traced(.init(number: 1, now: 2))),
+            ("call failed", .failed(.init(subject: .call(1), code: "c", message: "m"))),
             ("worker failed", .failed(.init(subject: .worker, code: "c", message: "m"))),
         ]
     }()
@@ -92,7 +93,8 @@ import Testing
                 "started": "HELLO", "reject": "finish", "shutdown": "finish", "another cluster": "finish",
                 "undecodable": "finish", "disconnected": "finish", "worker failed": "FAILURE+finish",
                 "assign": "finish", "connect 1": "finish", "connect 2": "finish", "install": "finish",
-                "run": "finish", "release": "finish", "trace": "finish", "abort": "finish", "a worker's message": "finish",
+                "run": "finish", "release": "finish", "trace": "finish", "abort": "finish",
+                "a worker's message": "finish",
                 "run of epoch 0": "finish",
             ],
             "greeting": merged(fatal, failed, refused, connects, ["assign": "configure"]),

@@ -51,7 +51,9 @@ public enum CollectivePrograms {
                     return sum(&graph, addends, axes: "whole")
                 case .reduceScatter:
                     let addends = graph.add(.add, [parts, whole], axes: ["parts", nil])
-                    let split = sum(&graph, addends, axes: "parts")
+                    // An operation on the parts: without it they would be gathered in the same collective.
+                    let split = graph.add(
+                        .unary, [sum(&graph, addends, axes: "parts")], ["kind": .text("abs")], axes: ["parts"])
                     return graph.add(.annotate, [split], axes: ["whole"])
                 }
             }

@@ -50,7 +50,10 @@ public struct KernelBench: Sendable {
             columns: product.columns, count: min(count, 64), isInt8: product.arithmetic == .int8)
         let (seconds, limit) = try await measure(
             product.description, program, count: min(count, 64), threads: threads
-        ) { isMemory ? await Limits.memory(threads: threads) : await Limits.arithmetic(product.arithmetic, threads: threads) }
+        ) {
+            isMemory
+                ? await Limits.memory(threads: threads) : await Limits.arithmetic(product.arithmetic, threads: threads)
+        }
         let (operations, bytes) = (Double(product.operations), Double(product.weightBytes))
         let isInteger = product.arithmetic == .int8
         let details =

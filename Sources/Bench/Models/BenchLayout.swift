@@ -18,7 +18,9 @@ public struct BenchLayout: Sendable, Hashable, CustomStringConvertible {
     /// Most workers, and most threads of one.
     private static let countMax = 1024
 
-    /// Reads a layout. Throws ``BenchError/layout(_:reason:)``.
+    /// Reads a layout.
+    ///
+    /// Throws ``BenchError/layout(_:reason:)``.
     public init(_ text: String) throws(BenchError) {
         let halves = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
         let counts = (halves.first ?? "").split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
@@ -50,11 +52,11 @@ public struct BenchLayout: Sendable, Hashable, CustomStringConvertible {
 
     /// A cluster file of such workers that serves a preset with generated weights.
     public func clusterFile(preset: String, dtype: String) -> String {
-        let mesh = axes.isEmpty ? "{data: 1}" : "{" + axes.map { "\($0.name): \($0.size)" }.joined(separator: ", ") + "}"
+        let sizes = axes.isEmpty ? ["data: 1"] : axes.map { "\($0.name): \($0.size)" }
         return """
             name: bench
             model: {preset: \(preset), dtype: \(dtype), weights: generated}
-            mesh: \(mesh)
+            mesh: {\(sizes.joined(separator: ", "))}
             workers: {launcher: local, count: \(workers), threads: \(threads)}
             control: {host: 127.0.0.1, port: 0}
 

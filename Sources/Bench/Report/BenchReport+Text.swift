@@ -77,7 +77,8 @@ extension BenchReport {
     }
 
     private static func plain(_ value: Double) -> String {
-        value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : number(value, digits: abs(value) < 0.1 ? 6 : 3)
+        value == value.rounded() && abs(value) < 1e15
+            ? "\(Int(value))" : number(value, digits: abs(value) < 0.1 ? 6 : 3)
     }
 
     private static func number(_ value: Double, digits: Int) -> String {

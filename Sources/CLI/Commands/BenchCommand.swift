@@ -3,7 +3,8 @@ import ArgumentParser
 /// `tessera bench`.
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures kernels, collectives, steps and pictures beside the machine's limits.",
+        commandName: "bench",
+        abstract: "Measures kernels, collectives, steps and pictures beside the machine's limits.",
         discussion: """
             Starts workers on this machine, runs programs on them and prints each figure beside what the machine does at \
             most, measured around it, and the ratio. Figures are the best of several runs; the spread is how much longer \

@@ -18,7 +18,8 @@ struct BenchOptions: ParsableArguments {
 /// Numbers of threads to measure with.
 struct BenchThreads: ParsableArguments {
     @Option(
-        parsing: .upToNextOption, help: ArgumentHelp("Threads of the worker; several are measured one after the other."))
+        parsing: .upToNextOption, help: ArgumentHelp("Threads of the worker; several are measured one after the other.")
+    )
     var threads = [1, 2]
 
     func validate() throws {

@@ -11,7 +11,8 @@ enum TraceFile {
             throw OutputError(path: path, reason: error.localizedDescription)
         }
         for (worker, count) in zip(trace.workers, trace.lost) where count > 0 {
-            Terminal.shared.note("warning: \(worker) recorded \(count) events more than it keeps; they are not in \(path)")
+            Terminal.shared.note(
+                "warning: \(worker) recorded \(count) events more than it keeps; they are not in \(path)")
         }
         Terminal.shared.note("wrote \(path); open it at https://ui.perfetto.dev or chrome://tracing")
     }

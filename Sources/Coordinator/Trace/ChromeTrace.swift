@@ -36,10 +36,11 @@ public struct ChromeTrace: Sendable {
     private static func process(_ rank: Int) -> Int { rank + 1 }
 
     private var metadata: [String] {
-        let names = [(0, "coordinator", "calls")]
+        let names =
+            [(0, "coordinator", "calls")]
             + trace.workers.enumerated().map { (Self.process($0.offset), $0.element, "rank \($0.offset)") }
         return names.flatMap { process, name, thread in
-            let quoted = Self.quoted(process == 0 ? name : "worker \(name)")
+            let quoted = Self.quoted(name)
             return [
                 "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":\(process),\"args\":{\"name\":\(quoted)}}",
                 "{\"ph\":\"M\",\"name\":\"process_sort_index\",\"pid\":\(process),\"args\":{\"sort_index\":\(process)}}",
