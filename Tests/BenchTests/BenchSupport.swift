@@ -1,6 +1,7 @@
 import Bench
 import Coordinator
 import Logging
+import Protocol
 import Worker
 
 /// Workers inside the test's process: the real service, on its own threads, over loopback.

@@ -1,6 +1,7 @@
 import Bench
 import Coordinator
 import Program
+import Runtime
 import Sharding
 import Synchronization
 import Tensor

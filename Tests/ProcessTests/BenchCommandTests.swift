@@ -1,4 +1,5 @@
 import Foundation
+import Tensor
 import Testing
 
 /// `tessera bench` and `--trace` as a user calls them.
