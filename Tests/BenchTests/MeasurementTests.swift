@@ -2,7 +2,6 @@ import Bench
 import Coordinator
 import Program
 import Runtime
-import Sharding
 import Synchronization
 import Tensor
 import Testing
@@ -55,22 +54,25 @@ import Testing
         #expect(figures[0].subject == "all-reduce of 8 KiB")
     }
 
-    /// The program of a kind has as many collectives of that kind as asked for, with the bytes that it needs.
+    /// The programs of a kind have as many collectives as asked for, with the bytes that they need.
     @Test(arguments: CollectivePrograms.Kind.allCases, [2, 4])
-    func programsHoldTheCollective(kind: CollectivePrograms.Kind, workers: Int) throws {
-        let program = CollectivePrograms.program(kind, elements: 4096, count: 3, workers: workers)
-        let compiled = try Compiler.compile(
-            program, mesh: Mesh([Mesh.Axis("model", workers)]),
-            rules: LogicalAxisRules(["parts": ["model"], "whole": []]))
-        for local in compiled.locals {
-            let own = local.exchanges.filter { $0.kind == kind.collective && !$0.sends.isEmpty }
-            #expect(Set(own.map(\.scope)).count == 3, "\(own.map(\.scope))")
-            let sent = own.reduce(0) { $0 + $1.sentByteCount(dtype: local.buffers[$1.source].dtype) }
+    func programsHoldTheCollective(kind: CollectivePrograms.Kind, workers: Int) {
+        let elements = 1 << 18
+        for local in CollectivePrograms.locals(kind, elements: elements, count: 3, workers: workers) {
+            #expect(Set(local.exchanges.map(\.scope)) == ["0", "1", "2"])
+            let sent = local.exchanges.reduce(0) { $0 + $1.sentByteCount(dtype: local.buffers[$1.source].dtype) }
             // f32 partial sums of all parts but the own one; bf16 results of the own part to all others.
-            let partials = 4 * 4096 / workers * (workers - 1)
-            let results = 2 * 4096 / workers * (workers - 1)
+            let partials = 4 * elements / workers * (workers - 1)
+            let results = 2 * elements / workers * (workers - 1)
             let expected = kind == .allReduce ? partials + results : kind == .allGather ? results : partials
             #expect(sent == 3 * expected)
+            #expect(local.instructions.count == 2 * local.exchanges.count)
         }
+    }
+
+    @Test func fewBytesAreSummedInOneRound() {
+        let locals = CollectivePrograms.locals(.allReduce, elements: 64, count: 2, workers: 2)
+        #expect(locals.allSatisfy { $0.exchanges.count == 2 })
+        #expect(locals[0].exchanges[0].sentByteCount(dtype: .f32) == 4 * 64)
     }
 }

@@ -1,10 +1,9 @@
 import Coordinator
 import Program
-import Sharding
 
 /// Measures collectives between workers of this machine, over the links that pictures are made with.
 ///
-/// A program of nothing but such collectives runs with tracing; a collective takes from the moment at which the first
+/// Programs of nothing but such collectives run with tracing; a collective takes from the moment at which the first
 /// worker begins to send until the last one has its result.
 public struct CollectiveBench: Sendable {
     private let workers: any BenchWorkers
@@ -43,17 +42,14 @@ public struct CollectiveBench: Sendable {
     private static func figure(
         _ kind: CollectivePrograms.Kind, _ payload: Int, _ group: WorkerGroup, on cluster: Cluster, runs: Int
     ) async throws -> BenchReport.Figure {
-        let program = CollectivePrograms.program(
-            kind, elements: payload / 2, count: count(payload), workers: group.count)
-        let compiled = try Compiler.compile(
-            program, mesh: Mesh([Mesh.Axis("model", group.count)]), rules: CollectivePrograms.rules)
+        let locals = CollectivePrograms.locals(
+            kind, elements: max(group.count, payload / 2), count: count(payload), workers: group.count)
         let key = "bench.\(kind.rawValue).\(payload)"
         try await cluster.startTrace()
-        try await cluster.prepare(
-            key, locals: compiled.locals, sources: program.parameters.mapValues { _ in .generated(seed: 1) })
+        try await cluster.prepare(key, locals: locals, sources: [:])
         for _ in 0...runs { _ = try await cluster.time(key) }
         let trace = try await cluster.endTrace()
-        let spans = trace.map { collectives($0, kind: kind.collective) } ?? []
+        let spans = trace.map { collectives($0) } ?? []
         guard !spans.isEmpty else { throw BenchError.nothingRecorded(subject: "\(kind.rawValue) of \(size(payload))") }
         let seconds = BenchReport.Seconds(spans.map(\.seconds))
         let sent = spans.map(\.sentBytes).max() ?? 0
@@ -74,8 +70,8 @@ public struct CollectiveBench: Sendable {
         var sentBytes: Int
     }
 
-    /// The collectives of a kind in all calls but the first, which warms links and caches.
-    static func collectives(_ trace: ClusterTrace, kind: CollectiveKind) -> [Collective] {
+    /// The collectives in all calls but the first, which warms links and caches.
+    static func collectives(_ trace: ClusterTrace) -> [Collective] {
         struct Key: Hashable {
             var call: UInt64
             var scope: String
@@ -87,7 +83,6 @@ public struct CollectiveBench: Sendable {
                 guard let call = calls[span.call], let local = trace.local(of: call, rank: rank) else { continue }
                 let exchange = local.exchanges[span.exchange]
                 let traced = TracedExchange(span.exchange, in: local)
-                guard exchange.kind == kind, traced.sentBytes + traced.receivedBytes > 0 else { continue }
                 let key = Key(call: span.call, scope: exchange.scope)
                 var time = times[key] ?? (span.begin, span.end, [:])
                 time.begin = min(time.begin, span.begin)

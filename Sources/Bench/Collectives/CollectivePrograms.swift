@@ -2,9 +2,11 @@ public import Program
 import Sharding
 import Tensor
 
-/// Programs that do little else than one kind of collective, one after the other, over the mesh axis `model`.
+/// Local programs that do nothing but one kind of collective, one after the other.
 ///
-/// What a collective gives is part of what the next one takes, so that none of them can run beside another.
+/// They hold the exchanges that the partitioner writes into models' programs: f32 partial sums travel to where they are
+/// combined, results are rounded to bf16 and travel so; an all-reduce of few bytes sends all partial sums to everyone at
+/// once, a larger one scatters them and gathers results. Nothing is computed, so that no worker comes late to a collective.
 public enum CollectivePrograms {
     /// A collective that can be measured.
     public enum Kind: String, Sendable, Hashable, CaseIterable {
@@ -14,62 +16,94 @@ public enum CollectivePrograms {
         case allGather = "all-gather"
         /// Every worker gets its part of the sum of all workers' values.
         case reduceScatter = "reduce-scatter"
-
-        /// What its exchanges are called in a plan.
-        public var collective: CollectiveKind {
-            switch self {
-            case .allReduce: .allReduce
-            case .allGather: .allGather
-            case .reduceScatter: .reduceScatter
-            }
-        }
     }
 
-    /// What the logical axes of these programs are split over.
-    static let rules = LogicalAxisRules(["parts": ["model"], "whole": []])
+    /// Buffers of every program: partial sums of the whole, the own part of the result, the whole result.
+    private enum Buffer: Int {
+        case partials, part, whole
+    }
 
-    /// Elements that are split together: a cache line of bf16, twice.
-    private static let granule = 64
-
-    /// A chain of `count` collectives whose whole result has `elements` bf16 values, over `workers` workers.
-    public static func program(_ kind: Kind, elements: Int, count: Int, workers: Int) -> Program {
-        let size = max(workers * granule, (elements + granule - 1) / granule * granule)
-        var graph = ProgramBuilder(name: "bench.\(kind.rawValue)", activation: .bf16)
-        let parts = graph.parameter(
-            spec("parts.\(kind.rawValue).\(size)", kind == .allGather ? [size] : [workers, size]),
-            granules: kind == .allGather ? [granule] : [1, granule],
-            axes: kind == .allGather ? ["parts"] : ["parts", nil])
-        var whole = graph.parameter(spec("whole.\(size)", [size]), granules: [granule], axes: ["whole"])
-        for index in 0..<count {
-            whole = graph.scope("\(index)") { graph in
-                switch kind {
-                case .allGather:
-                    let split = graph.add(.add, [parts, whole], axes: ["parts"])
-                    return graph.add(.annotate, [split], axes: ["whole"])
-                case .allReduce:
-                    let addends = graph.add(.add, [parts, whole], axes: ["parts", nil])
-                    return sum(&graph, addends, axes: "whole")
-                case .reduceScatter:
-                    let addends = graph.add(.add, [parts, whole], axes: ["parts", nil])
-                    // An operation on the parts: without it they would be gathered in the same collective.
-                    let split = graph.add(
-                        .unary, [sum(&graph, addends, axes: "parts")], ["kind": .text("abs")], axes: ["parts"])
-                    return graph.add(.annotate, [split], axes: ["whole"])
+    /// By rank: `count` collectives whose whole result has `elements` bf16 values.
+    public static func locals(_ kind: Kind, elements: Int, count: Int, workers: Int) -> [LocalProgram] {
+        precondition(workers >= 2 && elements >= workers, "a collective has workers, and each has a part of the result")
+        let whole = Box([0..<elements])
+        let group = Array(0..<workers)
+        let parts = Dictionary(
+            uniqueKeysWithValues: group.map {
+                ($0, Box([(elements * $0 / workers)..<(elements * ($0 + 1) / workers)]))
+            })
+        let everyone = Dictionary(uniqueKeysWithValues: group.map { ($0, whole) })
+        let isOneShot = kind == .allReduce && 4 * elements <= CompilerOptions().links.oneShotByteCount
+        return group.map { device in
+            let node = ReductionTree.maximalNodes(of: device..<(device + 1), leafCount: workers)
+            let sizes = [4 * elements, 2 * (parts[device]?.elementCount ?? 0), 2 * elements].map(aligned)
+            let dims = [Dim(elements, granule: 1)]
+            var local = LocalProgram(
+                name: "bench.\(kind.rawValue)", device: device,
+                buffers: [
+                    LocalBuffer(
+                        dtype: .f32, dims: dims, box: whole, nodes: node, leafCount: workers,
+                        storage: .arena(offset: 0)),
+                    LocalBuffer(
+                        dtype: .bf16, dims: dims, box: parts[device] ?? whole, storage: .arena(offset: sizes[0])),
+                    LocalBuffer(
+                        dtype: .bf16, dims: dims, box: whole, storage: .arena(offset: sizes[0] + sizes[1])),
+                ])
+            let staging = sizes.reduce(0, +)
+            for index in 0..<count {
+                let rounds: [Exchange] =
+                    switch kind {
+                    case .allReduce where isOneShot: [sum(.allReduce, device, everyone, everyone, to: .whole)]
+                    case .allReduce:
+                        [
+                            sum(.allReduce, device, everyone, parts, to: .part),
+                            gather(.allReduce, device, parts, everyone),
+                        ]
+                    case .allGather: [gather(.allGather, device, parts, everyone)]
+                    case .reduceScatter: [sum(.reduceScatter, device, everyone, parts, to: .part)]
+                    }
+                for var round in rounds {
+                    round.stagingOffset = staging
+                    round.scope = "\(index)"
+                    local.instructions += [
+                        .exchangeStart(local.exchanges.count), .exchangeFinish(local.exchanges.count),
+                    ]
+                    local.exchanges.append(round)
                 }
             }
+            let room = local.exchanges.map { $0.stagingByteCount(dtype: local.buffers[$0.source].dtype) }.max() ?? 0
+            local.arenaByteCount = staging + aligned(room)
+            return local
         }
-        graph.output("corner", graph.add(.slice, [whole], ["start": .ints([0]), "limit": .ints([16])]))
-        return graph.program
     }
 
+    /// Partial sums of the whole combined into these boxes.
     private static func sum(
-        _ graph: inout ProgramBuilder, _ addends: Program.ValueID, axes: String
-    ) -> Program.ValueID {
-        graph.add(.reduce, [addends], ["dims": .ints([0]), "kind": .text("sum")], dtype: .bf16, axes: [axes])
+        _ kind: CollectiveKind, _ device: Int, _ held: [Int: Box], _ wanted: [Int: Box], to destination: Buffer
+    ) -> Exchange {
+        let group = held.keys.sorted()
+        let nodes = held.keys.map {
+            ($0, ReductionTree.maximalNodes(of: $0..<($0 + 1), leafCount: group.count))
+        }
+        let lists = ExchangePlanner.reduce(
+            device: device, group: group, contributions: Dictionary(uniqueKeysWithValues: nodes), held: held,
+            wanted: wanted)
+        return Exchange(
+            kind: kind, axes: ["model"], source: Buffer.partials.rawValue, destination: destination.rawValue,
+            sends: lists.sends, receives: lists.receives, copies: lists.copies,
+            reduction: .sum(contributors: lists.contributors, leafCount: group.count))
     }
 
-    /// Small: sums of sums grow with every collective of the chain.
-    private static func spec(_ name: String, _ dims: [Int]) -> ParameterSpec {
-        ParameterSpec(name: "bench.\(name)", part: "bench", tensor: name, fileDims: dims, generatedScale: 1e-6)
+    /// Parts gathered into the whole.
+    private static func gather(
+        _ kind: CollectiveKind, _ device: Int, _ parts: [Int: Box], _ wanted: [Int: Box]
+    ) -> Exchange {
+        let lists = ExchangePlanner.redistribute(
+            device: device, group: parts.keys.sorted(), held: parts, wanted: wanted)
+        return Exchange(
+            kind: kind, axes: ["model"], source: Buffer.part.rawValue, destination: Buffer.whole.rawValue,
+            sends: lists.sends, receives: lists.receives, copies: lists.copies)
     }
+
+    private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 }
