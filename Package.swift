@@ -65,10 +65,13 @@ let package = Package(
             ],
             swiftSettings: common),
         .target(name: "Server", dependencies: ["Coordinator", "Tensor", "CImage"], swiftSettings: common),
+        .target(
+            name: "Bench", dependencies: ["Coordinator", "Sharding", "Runtime", "Program", "Tensor"],
+            swiftSettings: common),
         .executableTarget(
             name: "CLI",
             dependencies: [
-                "Coordinator", "Worker", "Server", "Models", "Sharding", "Runtime", "Transport", "Protocol", "Program",
+                "Bench", "Coordinator", "Worker", "Server", "Models", "Sharding", "Runtime", "Transport", "Protocol", "Program",
                 "Tensor", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),
@@ -94,6 +97,12 @@ let package = Package(
             dependencies: [
                 "Coordinator", "Worker", "Models", "Sharding", "Runtime", "Transport", "Protocol", "Program", "Tensor",
                 logging,
+            ],
+            swiftSettings: common),
+        .testTarget(
+            name: "BenchTests",
+            dependencies: [
+                "Bench", "Coordinator", "Worker", "Runtime", "Sharding", "Protocol", "Program", "Tensor", logging,
             ],
             swiftSettings: common),
         .testTarget(name: "ServerTests", dependencies: ["Server", "Coordinator", "Tensor"], swiftSettings: common),

@@ -18,6 +18,7 @@ struct Tessera: AsyncParsableCommand {
               tessera generate "a red fox in snow"   One picture.
               tessera batch prompts.jsonl -o DIR     Many pictures.
               tessera up cluster.yaml                Keep a cluster running.
+              tessera bench step                     How fast is it, and how fast could it be?
 
             Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 failed, \
             2 wrong usage, 78 wrong configuration. Every flag has a twin in the environment, such as TESSERA_STEPS for \
@@ -26,8 +27,8 @@ struct Tessera: AsyncParsableCommand {
         version: ProtocolVersion.build,
         subcommands: [
             UpCommand.self, GenerateCommand.self, BatchCommand.self, PlanCommand.self, CalibrateCommand.self,
-            ValidateCommand.self,
-            DoctorCommand.self, WorkerCommand.self, VersionCommand.self,
+            BenchCommand.self, ValidateCommand.self, DoctorCommand.self,
+            WorkerCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

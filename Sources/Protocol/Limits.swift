@@ -48,6 +48,8 @@ public enum ProtocolLimits {
     public static let pictures = 256
     /// Width or height of a picture in pixels.
     public static let pictureSide = 1 << 14
+    /// Events that a worker keeps between two orders to give them.
+    public static let traceEvents = 1 << 20
     /// Threads of a worker.
     public static let threads = 4096
 }

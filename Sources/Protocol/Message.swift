@@ -14,6 +14,8 @@ public enum Message: Sendable, Hashable {
     case installed(Installed)
     /// A call is done.
     case result(RunResult)
+    /// What the worker recorded of its calls.
+    case traced(TraceReport)
     /// A call or an installation failed, or the worker as a whole did.
     case failure(Failure)
     /// The worker leaves.
@@ -31,6 +33,8 @@ public enum Message: Sendable, Hashable {
     case run(Run)
     /// The worker frees what a request left.
     case release(request: UInt64)
+    /// The worker gives what it recorded, and records as ordered from now on.
+    case trace(TraceOrder)
     /// The worker gives up all calls that wait or run.
     case abort(reason: String)
     /// The worker finishes.
@@ -73,6 +77,7 @@ public enum Message: Sendable, Hashable {
         case .loadProgress: "LOAD PROGRESS"
         case .installed: "INSTALLED"
         case .result: "RESULT"
+        case .traced: "TRACED"
         case .failure: "FAILURE"
         case .goodbye: "GOODBYE"
         case .assign: "ASSIGN"
@@ -80,6 +85,7 @@ public enum Message: Sendable, Hashable {
         case .install: "INSTALL"
         case .run: "RUN"
         case .release: "RELEASE"
+        case .trace: "TRACE"
         case .abort: "ABORT"
         case .shutdown: "SHUTDOWN"
         case .reject: "REJECT"

@@ -126,11 +126,12 @@ public final class Executor {
     ///   - residents: where the program finds and leaves the request's buffers.
     ///   - tag: epoch, request and step of the call; the exchange's index is filled in.
     ///   - deadline: longest wait for one message.
+    ///   - trace: where the times of instructions are noted; nil: nowhere.
     /// - Returns: the outputs that this device is the primary holder of.
     /// - Throws: ``ExecutionError``, which says where.
     public func run(
         inputs: [String: HostTensor], residents: ResidentStore, request: UInt64, tag: FrameTag, fabric: any Fabric,
-        deadline: Duration
+        deadline: Duration, trace: TraceRing? = nil
     ) throws -> [Output] {
         // Another program of the pool may have reserved more since.
         guard scratch.allocate() else { throw Self.outOfMemory(program, scratch.byteCount) }
@@ -138,6 +139,7 @@ public final class Executor {
         try resolveResidents(residents, request)
         try copyIn(inputs)
         for (index, step) in steps.enumerated() {
+            let begin = trace == nil ? 0 : TraceRing.now
             switch step {
             case .kernel(let kernel): kernel()
             case .start(let runner):
@@ -147,6 +149,7 @@ public final class Executor {
                     throw failure(index, runner, error)
                 }
             }
+            trace?.record(index, since: begin)
         }
         return copyOut()
     }

@@ -18,4 +18,12 @@ public protocol RankEngine: AnyObject {
 
     /// Frees what a request left; nothing happens for an unknown one.
     func release(request: UInt64)
+
+    /// Gives what was recorded since the last order, and records as ordered from now on.
+    func trace(_ order: TraceOrder) -> TraceReport
+}
+
+extension RankEngine {
+    /// An engine that records nothing.
+    public func trace(_ order: TraceOrder) -> TraceReport { TraceReport(number: order.number, now: 0) }
 }

@@ -10,13 +10,15 @@ enum RankJob: Sendable {
     case release(UInt64)
     /// Run a program.
     case run(Run)
+    /// Give what was recorded, and record as ordered from now on.
+    case trace(TraceOrder)
 
     /// What a failure of the job is about.
     var subject: Failure.Subject {
         switch self {
         case .install(let order): .program(order.programKey)
         case .run(let order): .call(order.call)
-        case .connect, .release: .worker
+        case .connect, .release, .trace: .worker
         }
     }
 }

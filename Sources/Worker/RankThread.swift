@@ -116,6 +116,8 @@ final class RankThread: Sendable {
                 report(.finished(try engine.run(order)))
             case .release(let request):
                 engine.release(request: request)
+            case .trace(let order):
+                report(.traced(engine.trace(order)))
             }
         } catch {
             let isAborted = abortFlag.reason != nil

@@ -13,6 +13,8 @@ public final class RuntimeEngine: RankEngine {
     private let residents = ResidentStore()
     private var stores: [WeightStore] = []
     private var executors: [String: Executor] = [:]
+    /// Nil: nothing is recorded.
+    private var ring: TraceRing?
 
     /// Listens for peers; on the rank's thread.
     ///
@@ -84,10 +86,13 @@ public final class RuntimeEngine: RankEngine {
         }
         let clock = ContinuousClock()
         let (begin, sent) = (clock.now, fabric.sentByteCount)
+        let traced = ring == nil ? 0 : TraceRing.now
+        ring?.call = order.call
+        defer { ring?.recordCall(since: traced) }
         let tag = FrameTag(epoch: fabric.epoch, request: order.request, step: order.step, instruction: 0)
         let outputs = try executor.run(
             inputs: order.inputs, residents: residents, request: order.request, tag: tag, fabric: fabric,
-            deadline: assign.callDeadline)
+            deadline: assign.callDeadline, trace: ring)
         let sizes = Dictionary(
             executor.program.outputs.map { ($0.name, executor.program.buffers[$0.buffer].dims.map(\.size)) },
             uniquingKeysWith: { first, _ in first })
@@ -100,6 +105,13 @@ public final class RuntimeEngine: RankEngine {
 
     /// Frees what a request left.
     public func release(request: UInt64) { residents.release(request: request) }
+
+    /// Gives what was recorded since the last order, and records as ordered from now on.
+    public func trace(_ order: TraceOrder) -> TraceReport {
+        let taken = ring?.take() ?? (events: [], lost: 0)
+        if ring?.capacity != order.capacity { ring = order.capacity > 0 ? TraceRing(capacity: order.capacity) : nil }
+        return TraceReport(number: order.number, now: TraceRing.now, lost: taken.lost, events: taken.events)
+    }
 
     /// A store that reads the program's weights from the same places; programs share their weights that way.
     private func store(for order: Install) -> WeightStore {

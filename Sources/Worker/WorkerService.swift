@@ -147,6 +147,7 @@ public final class WorkerService: Sendable {
         case .install(let order): return add(.install(order), rank)
         case .run(let order): return add(.run(order), rank)
         case .release(let request): return add(.release(request), rank)
+        case .trace(let order): return add(.trace(order), rank)
         case .abort(let reason): rank?.abort(reason)
         case .finish: break
         }

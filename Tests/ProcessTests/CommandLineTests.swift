@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test func helpTeaches() throws {
-        for command in ["up", "generate", "plan", "validate", "doctor", "worker", "version"] {
+        for command in ["up", "generate", "plan", "bench", "validate", "doctor", "worker", "version"] {
             let outcome = try CommandLineTool.run(["help", command])
             #expect(outcome.code == 0)
             #expect(outcome.output.contains("USAGE: tessera \(command)"))

@@ -233,6 +233,21 @@ func errorCode(_ bytes: [UInt8], limit: Int = ProtocolLimits.memberBytes) -> Pro
             try code(.generate(Generate(job: 1, prompt: String(repeating: "p", count: 70_000), seed: 1))) == .bounds)
     }
 
+    @Test func recordedEvents() throws {
+        func report(_ event: TraceEvent, now: UInt64 = 100) throws -> ProtocolError.Code? {
+            try code(.traced(TraceReport(number: 1, now: now, events: [event])))
+        }
+        #expect(try report(TraceEvent(call: 1, instruction: 0, begin: 0, end: 100)) == nil)
+        #expect(try report(TraceEvent(call: 1, instruction: 0, begin: 50, end: 101)) == .bounds)
+        #expect(try report(TraceEvent(call: 1, instruction: 0, begin: 101, end: 102)) == .bounds)
+        #expect(try report(TraceEvent(call: 1, instruction: 1 << 21, begin: 0, end: 1)) == .bounds)
+        #expect(try code(.trace(TraceOrder(number: 1, capacity: 1 << 21))) == .bounds)
+        let event = TraceEvent(call: 1, instruction: nil, begin: 0, end: 1)
+        let many = [TraceEvent](repeating: event, count: ProtocolLimits.traceEvents + 1)
+        #expect(try code(.traced(TraceReport(number: 1, now: 2, events: many))) == .bounds)
+        #expect(try code(.traced(TraceReport(number: 1, now: 2, events: Array(many.dropLast())))) == nil)
+    }
+
     @Test func outputParts() throws {
         let tensor = HostTensor([Float](repeating: 0, count: 4), dims: [4])
         func result(_ box: Box, _ dims: [Int]) throws -> ProtocolError.Code? {

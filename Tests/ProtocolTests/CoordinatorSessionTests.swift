@@ -47,6 +47,8 @@ import Testing
         ("assign", .order(.assign(WorkerSessionTests.assign))),
         ("connect 2", .order(.connect(epoch: 2, endpoints: ["e"]))), ("install", .order(.install(install))),
         ("run", .order(.run(run))), ("release", .order(.release(request: 1))), ("abort", .order(.abort(reason: "r"))),
+        ("trace", .order(.trace(.init(number: 1, capacity: 8)))),
+        ("traced", received(.traced(.init(number: 1, now: 2)))),
         ("shutdown", .order(.shutdown(reason: "r"))),
     ]
 
@@ -59,6 +61,7 @@ import Testing
         case .progress: "progress"
         case .installed: "installed"
         case .result: "result"
+        case .traced: "traced"
         case .failure: "failure"
         case .fail: "fail"
         case .close: "close"
@@ -70,6 +73,7 @@ import Testing
         let (lost, turnedAway) = ("fail+close", "REJECT+fail+close")
         let messages = [
             "hello", "bound", "ready", "ready of epoch 0", "progress", "installed", "unknown result", "program failed",
+            "traced",
             "a coordinator's message", "another cluster", "undecodable",
         ]
         let refused = Dictionary(uniqueKeysWithValues: messages.map { ($0, turnedAway) })
@@ -81,6 +85,7 @@ import Testing
         }
         let reports = [
             "progress": "progress", "installed": "installed", "program failed": "failure", "unknown result": "-",
+            "traced": "traced",
         ]
         return [
             .expecting: merged(
@@ -99,6 +104,7 @@ import Testing
                 refused, ends, reports,
                 [
                     "connect 2": "CONNECT", "install": "INSTALL", "run": "RUN", "release": "RELEASE", "abort": "ABORT",
+                    "trace": "TRACE",
                 ]),
             .leaving: [
                 "goodbye": "close", "disconnected": "close", "exited": "close", "another cluster": "REJECT+close",

@@ -151,6 +151,18 @@ struct RandomMessages {
         return OutputPart(name: word(), box: box, dims: dims, tensor: tensor(dims: box.dims))
     }
 
+    mutating func traceReport() -> TraceReport {
+        let now = UInt64(int(1 << 40...1 << 50))
+        return TraceReport(
+            number: random.next(), now: now, lost: int(0...99),
+            events: list(0...5) { this in
+                let age = UInt64(this.int(0...1 << 40))
+                return TraceEvent(
+                    call: this.random.next(), instruction: this.flag() ? nil : this.int(0...999), begin: now - age,
+                    end: now - age + UInt64(this.int(0...Int(age))))
+            })
+    }
+
     mutating func generate() -> Generate {
         Generate(
             job: random.next(), prompt: word(), negativePrompt: word(), seed: random.next(), steps: int(0...50),
@@ -190,7 +202,8 @@ struct RandomMessages {
                 Run(
                     call: random.next(), request: random.next(), step: UInt32(int(0...99)), programKey: word(),
                     inputs: Dictionary(list(0...3) { ($0.word(), $0.tensor()) }, uniquingKeysWith: { a, _ in a }))),
-            .release(request: random.next()), .abort(reason: word()), .shutdown(reason: word()),
+            .release(request: random.next()), .trace(TraceOrder(number: random.next(), capacity: int(0...1 << 20))),
+            .traced(traceReport()), .abort(reason: word()), .shutdown(reason: word()),
             .reject(code: word(), message: word()),
             .heartbeat(Heartbeat(sequence: random.next(), steps: random.next())),
             .clientHello(buildVersion: word()), .clientWelcome(ClientWelcome(cluster: word())), .generate(generate()),

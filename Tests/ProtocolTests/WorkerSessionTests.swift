@@ -42,6 +42,7 @@ import Testing
             ("install", .received(envelope(.install(install)))), ("run", .received(envelope(.run(run)))),
             ("run of epoch 0", .received(envelope(.run(run), epoch: 0))),
             ("release", .received(envelope(.release(request: 1)))),
+            ("trace", .received(envelope(.trace(.init(number: 1, capacity: 8))))),
             ("abort", .received(envelope(.abort(reason: "r")))),
             ("shutdown", .received(envelope(.shutdown(reason: "r")))),
             ("reject", .received(envelope(.reject(code: "version", message: "m")))),
@@ -52,6 +53,7 @@ import Testing
             ("progress", .progress(.init(programKey: "k", phase: "p", bytesDone: 1, bytesTotal: 2))),
             ("installed", .installed(.init(programKey: "k", arenaByteCount: 0, parameterByteCount: 0))),
             ("finished", .finished(.init(call: 1, outputs: [], duration: .zero, sentByteCount: 0))),
+            ("traced", .traced(.init(number: 1, now: 2))),
             ("call failed", .failed(.init(subject: .call(1), code: "c", message: "m"))),
             ("worker failed", .failed(.init(subject: .worker, code: "c", message: "m"))),
         ]
@@ -65,6 +67,7 @@ import Testing
         case .install: "install"
         case .run: "run"
         case .release: "release"
+        case .trace: "trace"
         case .abort: "abort"
         case .finish: "finish"
         }
@@ -75,7 +78,7 @@ import Testing
         let end = "GOODBYE+finish"
         let fatal = ["reject": end, "shutdown": end, "another cluster": end, "undecodable": end]
         let failed = ["worker failed": "FAILURE+GOODBYE+finish", "disconnected": "finish"]
-        let orders = ["install", "run", "release", "abort", "a worker's message", "run of epoch 0"]
+        let orders = ["install", "run", "release", "trace", "abort", "a worker's message", "run of epoch 0"]
         let refused = Dictionary(uniqueKeysWithValues: orders.map { ($0, end) })
         func merged(_ parts: [String: String]...) -> [String: String] {
             parts.reduce(into: [:]) { $0.merge($1) { $1 } }
@@ -83,13 +86,15 @@ import Testing
         let connects = ["connect 1": end, "connect 2": end]
         let reports = [
             "progress": "LOAD PROGRESS", "installed": "INSTALLED", "finished": "RESULT", "call failed": "FAILURE",
+            "traced": "TRACED",
         ]
         return [
             "idle": [
                 "started": "HELLO", "reject": "finish", "shutdown": "finish", "another cluster": "finish",
                 "undecodable": "finish", "disconnected": "finish", "worker failed": "FAILURE+finish",
                 "assign": "finish", "connect 1": "finish", "connect 2": "finish", "install": "finish",
-                "run": "finish", "release": "finish", "abort": "finish", "a worker's message": "finish",
+                "run": "finish", "release": "finish", "trace": "finish", "abort": "finish",
+                "a worker's message": "finish",
                 "run of epoch 0": "finish",
             ],
             "greeting": merged(fatal, failed, refused, connects, ["assign": "configure"]),
@@ -106,7 +111,7 @@ import Testing
                 fatal, failed, refused, reports,
                 [
                     "assign": end, "connect 1": end, "connect 2": "connect", "install": "install", "run": "run",
-                    "release": "release", "abort": "abort", "run of epoch 0": "-",
+                    "release": "release", "trace": "trace", "abort": "abort", "run of epoch 0": "-",
                 ]),
             "finished": [:],
         ]

@@ -9,6 +9,7 @@
 #include "elementwise.h"
 #include "im2col.h"
 #include "isa.h"
+#include "limits.h"
 #include "lookup.h"
 #include "move.h"
 #include "normalize.h"

@@ -36,6 +36,14 @@ struct BatchCommand: AsyncParsableCommand {
         help: ArgumentHelp("The folder for the pictures; made if it is not there.", valueName: "folder"))
     var output: String
 
+    @Option(
+        help: ArgumentHelp(
+            "Writes a timeline of all workers for Perfetto or chrome://tracing; starts a cluster for this call.",
+            valueName: "file"))
+    var trace: String?
+
+    func validate() throws { if let trace { try OutputFiles.check(trace) } }
+
     func run() async throws {
         let configuration = try options.load(config)
         let orders = try BatchFile(path: file).orders
@@ -47,7 +55,7 @@ struct BatchCommand: AsyncParsableCommand {
         let folder = URL(filePath: output)
         let paths = orders.map { folder.appending(path: "\($0.name).png").path }
         for path in paths { try OutputFiles.check(path) }
-        try await GenerateSession.make(configuration, orders.map(\.order)) { index, pictures in
+        try await GenerateSession.make(configuration, orders.map(\.order), trace: trace) { index, pictures in
             for warning in pictures.warnings { Terminal.shared.note("\(orders[index].name): warning: \(warning)") }
             guard let picture = pictures.files.first else { return }
             try PictureFile.write(picture, to: paths[index])

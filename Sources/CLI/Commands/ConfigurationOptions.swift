@@ -18,15 +18,20 @@ struct ConfigurationOptions: ParsableArguments {
         }
     }
 
-    /// Reads the file, says its warnings and returns it.
-    func load(_ path: String?) throws -> ClusterConfiguration {
-        let environment = ProcessInfo.processInfo.environment
-        let file = path ?? environment["TESSERA_CONFIG"].flatMap { $0.isEmpty ? nil : $0 } ?? "cluster.yaml"
+    /// The settings by key path.
+    var flags: [String: String] {
         var flags: [String: String] = [:]
         for setting in settings {
             let parts = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             flags[String(parts[0])] = String(parts[1])
         }
+        return flags
+    }
+
+    /// Reads the file, says its warnings and returns it.
+    func load(_ path: String?) throws -> ClusterConfiguration {
+        let environment = ProcessInfo.processInfo.environment
+        let file = path ?? environment["TESSERA_CONFIG"].flatMap { $0.isEmpty ? nil : $0 } ?? "cluster.yaml"
         let configuration = try ClusterConfiguration.load(path: file, environment: environment, flags: flags)
         for warning in configuration.warnings { Terminal.shared.note("\(file):\(warning)") }
         return configuration

@@ -6,7 +6,7 @@ enum EnvironmentFlags {
     private static let flags: [String: [String]] = [
         "generate": [
             "config", "negative-prompt", "seed", "steps", "guidance-scale", "temperature", "count", "size", "image",
-            "mask", "strength", "output",
+            "mask", "strength", "output", "trace",
         ],
         "worker": ["connect", "name", "cluster-id", "data-host"],
     ]

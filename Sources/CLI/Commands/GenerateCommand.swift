@@ -65,7 +65,14 @@ struct GenerateCommand: AsyncParsableCommand {
     @Option(name: [.customShort("o"), .customLong("output")], help: ArgumentHelp("The picture.", valueName: "png"))
     var output = "out.png"
 
+    @Option(
+        help: ArgumentHelp(
+            "Writes a timeline of all workers for Perfetto or chrome://tracing; starts a cluster for this call.",
+            valueName: "file"))
+    var trace: String?
+
     func validate() throws {
+        if let trace { try OutputFiles.check(trace) }
         if prompt.allSatisfy(\.isWhitespace) { throw ValidationError("The prompt is empty; say what to show.") }
         if let steps, !(1...1000).contains(steps) { throw ValidationError("--steps takes 1 to 1000, not \(steps).") }
         if !(1...64).contains(count) { throw ValidationError("-n takes 1 to 64, not \(count).") }
@@ -89,7 +96,7 @@ struct GenerateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try options.load(config)
-        let pictures = try await GenerateSession.pictures(configuration, try order())
+        let pictures = try await GenerateSession.pictures(configuration, try order(), trace: trace)
         for warning in pictures.warnings { Terminal.shared.note("warning: \(warning)") }
         for (path, file) in zip(OutputFiles.paths(output, count: pictures.files.count), pictures.files) {
             try PictureFile.write(file, to: path)

@@ -11,18 +11,24 @@ enum GenerateSession {
     private static let helloDeadline = Duration.seconds(1)
 
     /// Makes the order's pictures; progress goes to the terminal.
-    static func pictures(_ configuration: ClusterConfiguration, _ order: Generate) async throws -> Pictures {
+    ///
+    /// - Parameter trace: file for a timeline of the workers; a cluster of the call's own makes the pictures then.
+    static func pictures(
+        _ configuration: ClusterConfiguration, _ order: Generate, trace: String? = nil
+    ) async throws -> Pictures {
         let made = Mutex<Pictures?>(nil)
-        try await make(configuration, [order]) { _, pictures in made.withLock { $0 = pictures } }
+        try await make(configuration, [order], trace: trace) { _, pictures in made.withLock { $0 = pictures } }
         guard let pictures = made.withLock({ $0 }) else { preconditionFailure("an order ends in pictures or an error") }
         return pictures
     }
 
     /// Makes the pictures of several orders, one order after the other on one cluster; progress goes to the terminal.
     ///
-    /// - Parameter deliver: gets the index of an order and its pictures, as soon as they are there.
+    /// - Parameters:
+    ///   - trace: file for a timeline of the workers; a cluster of the call's own makes the pictures then.
+    ///   - deliver: gets the index of an order and its pictures, as soon as they are there.
     static func make(
-        _ configuration: ClusterConfiguration, _ orders: [Generate],
+        _ configuration: ClusterConfiguration, _ orders: [Generate], trace: String? = nil,
         deliver: @escaping @Sendable (Int, Pictures) throws -> Void
     ) async throws {
         let signals = StopSignals()
@@ -31,7 +37,7 @@ enum GenerateSession {
         defer { progress.finish() }
         try await signals.stopping(after: 1) {
             var start = 0
-            if mayRun(configuration.control) {
+            if trace == nil && mayRun(configuration.control) {
                 let client = ClusterClient(endpoint: configuration.control.endpoint, logger: logger)
                 do {
                     for (index, order) in orders.enumerated() {
@@ -44,7 +50,7 @@ enum GenerateSession {
                     logger.debug("no cluster answers", metadata: ["endpoint": "\(configuration.control.endpoint)"])
                 }
             }
-            if start < orders.count { try await alone(configuration, orders, progress, logger, deliver) }
+            if start < orders.count { try await alone(configuration, orders, trace, progress, logger, deliver) }
         }
     }
 
@@ -56,8 +62,8 @@ enum GenerateSession {
 
     /// Starts a cluster on a port of its own, makes the pictures and ends it.
     private static func alone(
-        _ configuration: ClusterConfiguration, _ orders: [Generate], _ progress: Progress, _ logger: Logger,
-        _ deliver: @escaping @Sendable (Int, Pictures) throws -> Void
+        _ configuration: ClusterConfiguration, _ orders: [Generate], _ trace: String?, _ progress: Progress,
+        _ logger: Logger, _ deliver: @escaping @Sendable (Int, Pictures) throws -> Void
     ) async throws {
         let configuration = try configuration.resolvedForStart()
         let studio = try Studio(configuration: configuration, progress: progress)
@@ -67,6 +73,7 @@ enum GenerateSession {
         let count = configuration.workers.count
         Terminal.shared.note("starting \(count == 1 ? "1 worker" : "\(count) workers") for this call")
         try await withCluster(settings, launcher: configuration.launcher(logger), logger: logger) { cluster in
+            if trace != nil { try await cluster.startTrace() }
             for (index, order) in orders.enumerated() {
                 let pictures = try await studio.make(order, on: cluster) { report in
                     // The studio shows each worker's loading itself.
@@ -75,6 +82,7 @@ enum GenerateSession {
                 progress.finish()
                 try deliver(index, pictures)
             }
+            if let trace, let recorded = try await cluster.endTrace() { try TraceFile.write(recorded, to: trace) }
         }
     }
 

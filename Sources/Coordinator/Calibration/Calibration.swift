@@ -206,23 +206,13 @@ public struct Calibration: Sendable {
 
     /// Compiles a program so that every device runs all of it, installs it and times it.
     private func best(_ name: String, _ program: Program) async throws -> [Double] {
-        let mesh = workers.count == 1 ? Mesh.single : Mesh([Mesh.Axis("workers", workers.count)])
-        let compiled = try Compiler.compile(program, mesh: mesh, rules: LogicalAxisRules([:]))
-        let key = "calibration.\(name)"
-        try await target.prepare(
-            key, locals: compiled.locals, sources: program.parameters.mapValues { _ in .generated(seed: 1) })
-        return try await best(key)
+        try await timer.times("calibration.\(name)", program).best
     }
 
-    private func best(_ key: String) async throws -> [Double] {
-        // The first call warms caches and links and counts for nothing.
-        _ = try await target.time(key)
-        var result = [Double](repeating: .infinity, count: workers.count)
-        for _ in 0..<callCount {
-            let seconds = try await target.time(key)
-            for rank in workers.indices { result[rank] = min(result[rank], seconds[rank]) }
-        }
-        return result
+    private func best(_ key: String) async throws -> [Double] { try await timer.times(key).best }
+
+    private var timer: ProgramTimer {
+        ProgramTimer(target: target, deviceCount: workers.count, callCount: callCount)
     }
 
     /// Counts measurements.

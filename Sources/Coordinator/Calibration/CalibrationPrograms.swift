@@ -1,12 +1,12 @@
-import Program
+public import Program
 import Sharding
-import Tensor
+public import Tensor
 
-/// The small programs that a calibration runs.
+/// The small programs that a calibration or a benchmark runs.
 ///
 /// Each is a chain of equal operations on generated values, long enough that a call takes much longer than its message to
 /// the worker; every worker runs the whole of it.
-enum CalibrationPrograms {
+public enum CalibrationPrograms {
     /// A chain of matrix products `[rows, size] x [size, size]`, each with weights of its own, so that they come from
     /// memory as a model's do, and like a model's in sixteen segments.
     static func products(
@@ -24,6 +24,59 @@ enum CalibrationPrograms {
         }
     }
 
+    /// Matrix products `[rows, depth] x [depth, columns]` of one left side, each with weights of its own.
+    ///
+    /// A few results are kept of each, so that nothing but the products takes time.
+    ///
+    /// - Parameter isInt8: bf16 operands are multiplied as int8.
+    public static func rectangularProducts(
+        _ dtype: DType, rows: Int, depth: Int, columns: Int, count: Int, isInt8: Bool = false
+    ) -> Program {
+        var graph = ProgramBuilder(name: "bench.products", activation: dtype)
+        let x = graph.parameter(spec("left.\(dtype.rawValue).\(rows)x\(depth)", [rows, depth], 1))
+        for index in 0..<count {
+            let weight = graph.parameter(
+                spec(
+                    "products.\(dtype.rawValue).\(depth)x\(columns).\(index)", [columns, depth],
+                    1 / Double(depth).squareRoot()))
+            var attributes: Attributes = ["contract": .int(1)]
+            if isInt8 { attributes.values["precision"] = .text("int8") }
+            let product = graph.scope("\(index)") { $0.add(.dot, [x, weight], attributes) }
+            let corner = graph.add(
+                .slice, [product], ["start": .ints([0, 0]), "limit": .ints([1, min(16, columns)])])
+            graph.output("corner.\(index)", corner)
+        }
+        return graph.program
+    }
+
+    /// A chain of attentions of `queries` rows over `keys` positions.
+    public static func attentions(
+        _ dtype: DType, queries: Int, keys: Int, heads: Int, headSize: Int, count: Int
+    ) -> Program {
+        chain("attentions", dtype, [1, queries, heads, headSize], count: count) { graph, x, index in
+            let name = "keys.\(dtype.rawValue).\(keys)x\(heads)x\(headSize).\(index)"
+            let k = graph.parameter(spec(name, [1, keys, heads, headSize], 1))
+            let v = graph.parameter(spec(name + ".values", [1, keys, heads, headSize], 1))
+            return graph.add(
+                .attention, [x, k, v],
+                [
+                    "queryDims": .int(1), "keyDims": .int(1), "causal": .int(0),
+                    "scale": .float(1 / Double(headSize).squareRoot()),
+                ])
+        }
+    }
+
+    /// A chain of layer normalisations of `rows` rows of `columns`.
+    public static func normalizations(_ dtype: DType, rows: Int, columns: Int, count: Int) -> Program {
+        chain("normalizations", dtype, [rows, columns], count: count) { graph, x, index in
+            let weight = graph.parameter(spec("norm.\(dtype.rawValue).\(columns).\(index)", [columns], 1))
+            return graph.add(.layerNorm, [x, weight], ["eps": .float(1e-6)])
+        }
+    }
+
+    /// A call that does next to nothing: what any call takes.
+    public static var empty: Program { additions(elements: 1024, count: 1) }
+
     /// A chain of attentions over `tokens` positions with 16 heads of 64.
     static func attentions(_ dtype: DType, tokens: Int, count: Int) -> Program {
         chain("attentions", dtype, [1, tokens, 16, 64], count: count) { graph, x, _ in
@@ -34,14 +87,14 @@ enum CalibrationPrograms {
     }
 
     /// A chain of gelus.
-    static func gelus(_ dtype: DType, elements: Int, count: Int) -> Program {
+    public static func gelus(_ dtype: DType, elements: Int, count: Int) -> Program {
         chain("gelus", dtype, [elements / 1024, 1024], count: count) { graph, x, _ in
             graph.add(.activation, [x], ["kind": .text("gelu")])
         }
     }
 
     /// A chain of additions of f32: reads two operands, writes one result.
-    static func additions(elements: Int, count: Int) -> Program {
+    public static func additions(elements: Int, count: Int) -> Program {
         chain("additions", .f32, [elements / 1024, 1024], count: count) { graph, x, _ in graph.add(.add, [x, x]) }
     }
 

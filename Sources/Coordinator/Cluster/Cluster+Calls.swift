@@ -70,6 +70,7 @@ extension Cluster {
             signals.yield(.cancelledInstall(id))
         }
         installed.insert(key)
+        tracing?.trace.programs[key] = locals
         predictions[key] = CallPrediction.longest(locals)
         return reports
     }
@@ -92,7 +93,8 @@ extension Cluster {
         let id = number()
         let signals = signals
         let deadline = max(settings.callDeadline, predictions[key] ?? .zero)
-        return try await withTaskCancellationHandler {
+        let begin = tracing == nil ? 0 : MonotonicClock.now
+        let report = try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 calls[id] = Call(
                     program: key, request: request, step: step, remaining: Set(members.indices),
@@ -104,6 +106,11 @@ extension Cluster {
         } onCancel: {
             signals.yield(.cancelledCall(id))
         }
+        if begin > 0 {
+            try await trace(
+                .init(number: id, program: key, request: request, step: step, begin: begin, end: MonotonicClock.now))
+        }
+        return report
     }
 
     /// Frees what a request left on the devices.
@@ -122,7 +129,8 @@ extension Cluster {
         releases = []
     }
 
-    private func waitUntilReady() async throws {
+    /// Waits until orders can be given.
+    func waitUntilReady() async throws {
         if case .ready = phase { return }
         if case .starting = phase { throw ClusterError.notReady(cluster: settings.name, state: "starting") }
         try await wait(
@@ -248,6 +256,7 @@ extension Cluster {
 
     /// Looks for calls, installations and recoveries that take too long.
     func checkDeadlines(_ now: Duration) {
+        checkTraces(now)
         switch phase {
         case .aborting(let since, _) where now - since > settings.abortDeadline:
             let late = calls.values.flatMap(\.remaining) + installs.values.flatMap(\.remaining)

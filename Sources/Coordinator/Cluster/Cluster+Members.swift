@@ -25,6 +25,8 @@ extension Cluster {
         case .cancelledCall(let id): calls.removeValue(forKey: id)?.continuation.resume(throwing: CancellationError())
         case .cancelledInstall(let id):
             installs.removeValue(forKey: id)?.continuation.resume(throwing: CancellationError())
+        case .cancelledTrace(let id):
+            traceWaits.removeValue(forKey: id)?.continuation.resume(throwing: CancellationError())
         case .cancelledWait(let id): waits.removeValue(forKey: id)?.continuation.resume(throwing: CancellationError())
         }
         check()
@@ -150,6 +152,7 @@ extension Cluster {
             case .progress(let report): tell(index, report)
             case .installed(let report): finishInstall(index, report.programKey, .success(report))
             case .result(let result): finishCall(index, result)
+            case .traced(let report): finishTrace(index, report)
             case .failure(let failure): takeFailure(index, failure)
             case .fail(let loss):
                 members[index].loss = (loss, doing, now)
@@ -241,6 +244,10 @@ extension Cluster {
         for (id, install) in installs {
             installs[id] = nil
             install.continuation.resume(throwing: error)
+        }
+        for (id, wait) in traceWaits {
+            traceWaits[id] = nil
+            wait.continuation.resume(throwing: error)
         }
         for (id, wait) in waits where !wait.isFinal {
             waits[id] = nil

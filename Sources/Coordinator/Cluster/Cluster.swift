@@ -51,6 +51,7 @@ public actor Cluster {
         case exited(index: Int, WorkerExit)
         case cancelledCall(UInt64)
         case cancelledInstall(UInt64)
+        case cancelledTrace(UInt64)
         case cancelledWait(UInt64)
     }
 
@@ -79,6 +80,9 @@ public actor Cluster {
     var waits: [UInt64: Wait] = [:]
     var calls: [UInt64: Call] = [:]
     var installs: [UInt64: Installation] = [:]
+    var traceWaits: [UInt64: TraceWait] = [:]
+    /// Nil: nothing is recorded.
+    var tracing: Tracing?
     var installed: Set<String> = []
     /// Longest time that the plan predicts for a call of each installed program.
     var predictions: [String: Duration] = [:]

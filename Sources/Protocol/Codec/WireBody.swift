@@ -11,6 +11,7 @@ enum WireBody {
         case .loadProgress(let value): .loadProgress(WireLoadProgress(value))
         case .installed(let value): .installed(WireInstalled(value))
         case .result(let value): .result(WireRunResult(value))
+        case .traced(let value): .traced(WireTraceReport(value))
         case .failure(let value): .failure(WireFailure(value))
         case .goodbye(let reason): .goodbye(.with { $0.reason = cut(reason) })
         case .assign(let value): .assign(WireAssign(value))
@@ -18,6 +19,7 @@ enum WireBody {
         case .install(let value): .install(WireInstall(value))
         case .run(let value): .run(WireRun(value))
         case .release(let request): .release(.with { $0.request = request })
+        case .trace(let value): .trace(WireTraceOrder(value))
         case .abort(let reason): .abort(.with { $0.reason = cut(reason) })
         case .shutdown(let reason): .shutdown(.with { $0.reason = cut(reason) })
         case .reject(let code, let message):
@@ -58,6 +60,7 @@ enum WireBody {
         case .loadProgress(let wire): .loadProgress(try wire.value())
         case .installed(let wire): .installed(try wire.value())
         case .result(let wire): .result(try wire.value())
+        case .traced(let wire): .traced(try wire.value())
         case .failure(let wire): .failure(try wire.value())
         case .goodbye(let wire): .goodbye(reason: try Check.text(wire.reason, "the reason"))
         case .assign(let wire): .assign(try wire.value())
@@ -65,6 +68,7 @@ enum WireBody {
         case .install(let wire): .install(try wire.value())
         case .run(let wire): .run(try wire.value())
         case .release(let wire): .release(request: wire.request)
+        case .trace(let wire): .trace(try wire.value())
         case .abort(let wire): .abort(reason: try Check.text(wire.reason, "the reason"))
         case .shutdown(let wire): .shutdown(reason: try Check.text(wire.reason, "the reason"))
         case .reject(let wire):

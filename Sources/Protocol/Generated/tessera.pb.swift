@@ -123,6 +123,14 @@ nonisolated struct WireEnvelope: @unchecked Sendable {
     set {_uniqueStorage()._body = .goodbye(newValue)}
   }
 
+  var traced: WireTraceReport {
+    get {
+      if case .traced(let v)? = _storage._body {return v}
+      return WireTraceReport()
+    }
+    set {_uniqueStorage()._body = .traced(newValue)}
+  }
+
   /// Coordinator to worker.
   var assign: WireAssign {
     get {
@@ -186,6 +194,14 @@ nonisolated struct WireEnvelope: @unchecked Sendable {
       return WireReject()
     }
     set {_uniqueStorage()._body = .reject(newValue)}
+  }
+
+  var trace: WireTraceOrder {
+    get {
+      if case .trace(let v)? = _storage._body {return v}
+      return WireTraceOrder()
+    }
+    set {_uniqueStorage()._body = .trace(newValue)}
   }
 
   /// Both ways.
@@ -283,6 +299,7 @@ nonisolated struct WireEnvelope: @unchecked Sendable {
     case result(WireRunResult)
     case failure(WireFailure)
     case goodbye(WireGoodbye)
+    case traced(WireTraceReport)
     /// Coordinator to worker.
     case assign(WireAssign)
     case connect(WireConnect)
@@ -292,6 +309,7 @@ nonisolated struct WireEnvelope: @unchecked Sendable {
     case abort(WireAbort)
     case shutdown(WireShutdown)
     case reject(WireReject)
+    case trace(WireTraceOrder)
     /// Both ways.
     case heartbeat(WireHeartbeat)
     /// Client to coordinator.
@@ -694,6 +712,52 @@ nonisolated struct WireFailure: Sendable {
     case programKey(String)
 
   }
+
+  init() {}
+}
+
+nonisolated struct WireTraceOrder: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var number: UInt64 = 0
+
+  /// events to keep until the next order; 0: record nothing
+  var capacity: UInt32 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// Columns of equal length, one entry an event, oldest first.
+nonisolated struct WireTraceReport: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// of the order
+  var number: UInt64 = 0
+
+  /// the worker's monotonic clock in nanoseconds
+  var now: UInt64 = 0
+
+  /// events that had to make room for later ones
+  var lost: UInt64 = 0
+
+  var calls: [UInt64] = []
+
+  /// index + 1; 0: the whole call
+  var instructions: [UInt32] = []
+
+  /// nanoseconds from the beginning to `now`
+  var ages: [UInt64] = []
+
+  /// nanoseconds
+  var durations: [UInt64] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 }
@@ -1538,7 +1602,7 @@ fileprivate nonisolated let _protobuf_package = "tessera.v1"
 
 nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Envelope"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}cluster_id\0\u{1}epoch\0\u{2}\u{7}hello\0\u{1}bound\0\u{1}ready\0\u{3}load_progress\0\u{1}installed\0\u{1}result\0\u{1}failure\0\u{1}goodbye\0\u{2}\u{3}assign\0\u{1}connect\0\u{1}install\0\u{1}run\0\u{1}release\0\u{1}abort\0\u{1}shutdown\0\u{1}reject\0\u{2}\u{3}heartbeat\0\u{4}\u{a}client_hello\0\u{1}generate\0\u{3}status_query\0\u{3}cancel_generate\0\u{4}\u{7}client_welcome\0\u{1}progress\0\u{1}pictures\0\u{3}client_error\0\u{1}status\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}cluster_id\0\u{1}epoch\0\u{2}\u{7}hello\0\u{1}bound\0\u{1}ready\0\u{3}load_progress\0\u{1}installed\0\u{1}result\0\u{1}failure\0\u{1}goodbye\0\u{1}traced\0\u{2}\u{2}assign\0\u{1}connect\0\u{1}install\0\u{1}run\0\u{1}release\0\u{1}abort\0\u{1}shutdown\0\u{1}reject\0\u{1}trace\0\u{2}\u{2}heartbeat\0\u{4}\u{a}client_hello\0\u{1}generate\0\u{3}status_query\0\u{3}cancel_generate\0\u{4}\u{7}client_welcome\0\u{1}progress\0\u{1}pictures\0\u{3}client_error\0\u{1}status\0")
 
   fileprivate class _StorageClass {
     var _version: UInt32 = 0
@@ -1684,6 +1748,19 @@ nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messag
             _storage._body = .goodbye(v)
           }
         }()
+        case 18: try {
+          var v: WireTraceReport?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .traced(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .traced(v)
+          }
+        }()
         case 20: try {
           var v: WireAssign?
           var hadOneofValue = false
@@ -1786,6 +1863,19 @@ nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messag
           if let v = v {
             if hadOneofValue {try decoder.handleConflictingOneOf()}
             _storage._body = .reject(v)
+          }
+        }()
+        case 28: try {
+          var v: WireTraceOrder?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .trace(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .trace(v)
           }
         }()
         case 30: try {
@@ -1972,6 +2062,10 @@ nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messag
         guard case .goodbye(let v)? = _storage._body else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
       }()
+      case .traced?: try {
+        guard case .traced(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
+      }()
       case .assign?: try {
         guard case .assign(let v)? = _storage._body else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
@@ -2003,6 +2097,10 @@ nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case .reject?: try {
         guard case .reject(let v)? = _storage._body else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 27)
+      }()
+      case .trace?: try {
+        guard case .trace(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 28)
       }()
       case .heartbeat?: try {
         guard case .heartbeat(let v)? = _storage._body else { preconditionFailure() }
@@ -2894,6 +2992,101 @@ nonisolated extension WireFailure: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.scope != rhs.scope {return false}
     if lhs.instruction != rhs.instruction {return false}
     if lhs.subject != rhs.subject {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireTraceOrder: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TraceOrder"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}capacity\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.number) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.capacity) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.number != 0 {
+      try visitor.visitSingularUInt64Field(value: self.number, fieldNumber: 1)
+    }
+    if self.capacity != 0 {
+      try visitor.visitSingularUInt32Field(value: self.capacity, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireTraceOrder, rhs: WireTraceOrder) -> Bool {
+    if lhs.number != rhs.number {return false}
+    if lhs.capacity != rhs.capacity {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireTraceReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TraceReport"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}now\0\u{1}lost\0\u{1}calls\0\u{1}instructions\0\u{1}ages\0\u{1}durations\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.number) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.now) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.lost) }()
+      case 4: try { try decoder.decodeRepeatedUInt64Field(value: &self.calls) }()
+      case 5: try { try decoder.decodeRepeatedUInt32Field(value: &self.instructions) }()
+      case 6: try { try decoder.decodeRepeatedUInt64Field(value: &self.ages) }()
+      case 7: try { try decoder.decodeRepeatedUInt64Field(value: &self.durations) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.number != 0 {
+      try visitor.visitSingularUInt64Field(value: self.number, fieldNumber: 1)
+    }
+    if self.now != 0 {
+      try visitor.visitSingularUInt64Field(value: self.now, fieldNumber: 2)
+    }
+    if self.lost != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lost, fieldNumber: 3)
+    }
+    if !self.calls.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.calls, fieldNumber: 4)
+    }
+    if !self.instructions.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.instructions, fieldNumber: 5)
+    }
+    if !self.ages.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.ages, fieldNumber: 6)
+    }
+    if !self.durations.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.durations, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireTraceReport, rhs: WireTraceReport) -> Bool {
+    if lhs.number != rhs.number {return false}
+    if lhs.now != rhs.now {return false}
+    if lhs.lost != rhs.lost {return false}
+    if lhs.calls != rhs.calls {return false}
+    if lhs.instructions != rhs.instructions {return false}
+    if lhs.ages != rhs.ages {return false}
+    if lhs.durations != rhs.durations {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -32,6 +32,8 @@ public struct CoordinatorSession: Sendable {
         case run(Run)
         /// Free what a request left.
         case release(request: UInt64)
+        /// Give what was recorded, and record so from now on.
+        case trace(TraceOrder)
         /// Give up all calls.
         case abort(reason: String)
         /// Finish.
@@ -54,6 +56,8 @@ public struct CoordinatorSession: Sendable {
         case installed(Installed)
         /// A call is done.
         case result(RunResult)
+        /// What the worker recorded.
+        case traced(TraceReport)
         /// A call or an installation failed; the worker goes on.
         case failure(Failure)
         /// The worker is lost; given once, never for an ordered end.
@@ -221,6 +225,7 @@ public struct CoordinatorSession: Sendable {
             return [.installed(report)]
         case .result(let result):
             return calls.removeValue(forKey: result.call) == nil ? [] : [.result(result)]
+        case .traced(let report): return [.traced(report)]
         case .failure(let failure):
             switch failure.subject {
             case .call(let call): return calls.removeValue(forKey: call) == nil ? [] : [.failure(failure)]
@@ -259,6 +264,7 @@ public struct CoordinatorSession: Sendable {
             calls[run.call] = run.label
             return [say(.run(run), now)]
         case (.release(let request), .ready): return [say(.release(request: request), now)]
+        case (.trace(let order), .ready): return [say(.trace(order), now)]
         case (.abort(let reason), .ready), (.abort(let reason), .connecting):
             return [say(.abort(reason: reason), now)]
         // Orders that come too early or too late have nobody to obey them; who gave them hears of the loss.

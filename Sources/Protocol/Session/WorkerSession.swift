@@ -26,6 +26,8 @@ public struct WorkerSession: Sendable {
         case installed(Installed)
         /// A call is done.
         case finished(RunResult)
+        /// What was recorded is to be told.
+        case traced(TraceReport)
         /// A call, an installation or the worker as a whole failed.
         case failed(Failure)
     }
@@ -44,6 +46,8 @@ public struct WorkerSession: Sendable {
         case run(Run)
         /// Free what a request left.
         case release(request: UInt64)
+        /// Give what was recorded, then report ``Event/traced(_:)``.
+        case trace(TraceOrder)
         /// Give up all calls that wait or run.
         case abort(reason: String)
         /// Stop and leave.
@@ -124,6 +128,7 @@ public struct WorkerSession: Sendable {
         case .finished(let result):
             steps += 1
             return tell(.result(result), now)
+        case .traced(let report): return tell(.traced(report), now)
         case .failed(let failure):
             if case .worker = failure.subject {
                 return [say(.failure(failure), now)] + end(.failed(failure.message), now)
@@ -168,7 +173,8 @@ public struct WorkerSession: Sendable {
             state = .connecting(envelope.epoch)
             return [.connect(epoch: envelope.epoch, endpoints: endpoints)]
         case (.install, .ready(let epoch)), (.run, .ready(let epoch)), (.release, .ready(let epoch)),
-            (.install, .connecting(let epoch)), (.run, .connecting(let epoch)), (.release, .connecting(let epoch)):
+            (.install, .connecting(let epoch)), (.run, .connecting(let epoch)), (.release, .connecting(let epoch)),
+            (.trace, .ready(let epoch)), (.trace, .connecting(let epoch)):
             if envelope.epoch < epoch { return [] }
             guard envelope.epoch == epoch, case .ready = state else { return disorder(envelope.message, now) }
             return order(envelope.message)
@@ -181,6 +187,7 @@ public struct WorkerSession: Sendable {
         case .install(let install): [.install(install)]
         case .run(let run): [.run(run)]
         case .release(let request): [.release(request: request)]
+        case .trace(let order): [.trace(order)]
         default: []
         }
     }

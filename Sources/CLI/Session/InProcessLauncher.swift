@@ -1,0 +1,33 @@
+import Coordinator
+import Logging
+import Protocol
+import Worker
+
+/// Starts workers as threads of this process: the real service, over the real links, without processes of their own.
+struct InProcessLauncher: Launcher {
+    /// A worker of the launcher.
+    private struct Handle: LaunchedWorker {
+        let task: Task<Void, Never>
+        func terminate() { task.cancel() }
+        func kill() { task.cancel() }
+    }
+
+    let logger: Logger
+
+    func launch(
+        _ order: LaunchOrder, ended: @escaping @Sendable (WorkerExit) -> Void
+    ) throws(ClusterError) -> any LaunchedWorker {
+        let settings = WorkerSettings(connect: order.connect, name: order.name, clusterID: order.clusterID)
+        let service = WorkerService(settings: settings, logger: logger)
+        // Ends with the cluster, which tells it to or cancels it.
+        return Handle(
+            task: Task {
+                do {
+                    let end = try await service.run()
+                    ended(WorkerExit(status: end.isOrderly ? "exit status 0" : "exit status 1", lastLines: ["\(end)"]))
+                } catch {
+                    ended(WorkerExit(status: "exit status 1", lastLines: ["\(error)"]))
+                }
+            })
+    }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import Tensor
+import Testing
+
+/// `tessera bench` and `--trace` as a user calls them.
+@Suite(.timeLimit(.minutes(5)), .serialized) struct BenchCommandTests {
+    @Test(arguments: [
+        (["matmul", "--shape", "512x2048"], "such as 512x2048x8192"),
+        (["matmul", "--shape", "0x1x1"], "such as 512x2048x8192"), (["matmul", "--dtype", "f16"], "--dtype"),
+        (["matmul", "--threads", "0"], "--threads takes 1 to 1024"), (["rows", "--rows", "0"], "Sides are 1 to"),
+        (["rows", "--runs", "0"], "--runs takes 1 to 1000"), (["attention", "--keys", "3"], "--keys needs --queries"),
+        (["pointwise", "--columns", "1000"], "a multiple of 1024"),
+        (["collective", "--workers", "1"], "--workers takes 2 to 64"),
+        (["collective", "--payload", "1"], "--payload takes 128 bytes"),
+        (["collective", "--kind", "broadcast"], "--kind"), (["step", "--preset", "nothing"], "There is no preset"),
+        (["step", "--dtype", "f64"], "--dtype takes bf16, int8 or f32"), (["step", "--layout", "2x1"], "--layout"),
+        (["image", "--trace", "nowhere/t.json"], "There is no folder"), (["image", "--steps", "0"], "--steps takes"),
+        (["scaling", "--config", "cluster.yaml"], "makes its own layouts"), (["nonsense"], "Unexpected argument"),
+    ])
+    func wrongUsageEndsWith2(arguments: [String], message: String) throws {
+        let outcome = try CommandLineTool.run(["bench"] + arguments)
+        #expect(outcome.code == 2)
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.errors.contains(message), "\(outcome.errors)")
+    }
+
+    @Test func helpTeaches() throws {
+        let all = ["matmul", "rows", "attention", "pointwise", "collective", "step", "image", "scaling"]
+        for command in all {
+            let outcome = try CommandLineTool.run(["help", "bench", command])
+            #expect(outcome.code == 0)
+            #expect(outcome.output.contains("USAGE: tessera bench \(command)"))
+        }
+        let outcome = try CommandLineTool.run(["bench", "--help"])
+        for command in all { #expect(outcome.output.contains("  \(command) ")) }
+    }
+
+    private func document(_ arguments: [String]) throws -> [String: Any] {
+        let outcome = try CommandLineTool.run(["bench"] + arguments + ["--json"])
+        try #require(outcome.code == 0, "\(outcome.errors)")
+        return try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    }
+
+    @Test func kernelsAreMeasuredOnAWorkerOfTheirOwn() throws {
+        let report = try document(
+            ["matmul", "--shape", "16x1024x2048", "--dtype", "bf16", "--threads", "1", "2", "--runs", "1"])
+        #expect(report["benchmark"] as? String == "matmul")
+        let figures = try #require(report["figures"] as? [[String: Any]])
+        #expect(figures.map { $0["threads"] as? Int } == [1, 2])
+        #expect(figures.allSatisfy { ($0["ratio"] as? Double ?? 0) > 0 })
+    }
+
+    @Test(arguments: [[], ["--in-process"]])
+    func collectivesAreMeasuredBetweenWorkers(place: [String]) throws {
+        let report = try document(
+            ["collective", "--kind", "all-reduce", "--payload", "8192", "--runs", "1"] + place)
+        let figure = try #require((report["figures"] as? [[String: Any]])?.first)
+        #expect(figure["workers"] as? Int == 2 && figure["unit"] as? String == "B/s")
+    }
+
+    @Test func aPictureSaysWhereItsTimeWent() throws {
+        let atelier = try Atelier()
+        let file = atelier.path("image.json")
+        let report = try document(
+            ["image", "--preset", "amused-tiny", "--layout", "2x1@model=2", "--steps", "2", "--runs", "1"]
+                + ["--trace", file])
+        let figures = try #require(report["figures"] as? [[String: Any]])
+        #expect(figures.first?["subject"] as? String == "amused-tiny bf16 2x1@model=2, picture")
+        let split = try #require(figures.first?["split"] as? [[String: Any]])
+        #expect(split.count == 2)
+        for worker in split {
+            #expect((worker["compute"] as? Double ?? 0) > 0 && (worker["sentBytes"] as? Int ?? 0) > 0)
+        }
+        let trace = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: file))) as? [String: Any]
+        let events = try #require(trace?["traceEvents"] as? [[String: Any]])
+        #expect(Set(events.compactMap { $0["pid"] as? Int }) == [0, 1, 2])
+    }
+
+    @Test func stepsAreComparedOverLayouts() throws {
+        let report = try document(
+            ["scaling", "--preset", "amused-tiny", "--layout", "1x1", "2x1@guidance=2", "--runs", "2"])
+        let figures = try #require(report["figures"] as? [[String: Any]])
+        #expect(figures.map { $0["workers"] as? Int } == [1, 2])
+        #expect((figures.first?["details"] as? [String: Double])?["relativeToFirst"] == 1)
+    }
+
+    @Test func aTracedPictureHasTheSameBytes() throws {
+        let atelier = try Atelier()
+        let file = atelier.path("trace.json")
+        let arguments = ["--seed", "3", "--steps", "2"]
+        let plain = try atelier.pictures(.preset, prompt: "a house", arguments: arguments)[0]
+        let traced = try atelier.pictures(.preset, prompt: "a house", arguments: arguments + ["--trace", file])[0]
+        #expect(try pixels(plain).bytes == pixels(traced).bytes)
+        let trace = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: file))) as? [String: Any]
+        #expect((trace?["traceEvents"] as? [Any])?.isEmpty == false)
+    }
+}
