@@ -26,7 +26,7 @@ struct Tessera: AsyncParsableCommand {
         version: ProtocolVersion.build,
         subcommands: [
             UpCommand.self, GenerateCommand.self, BatchCommand.self, PlanCommand.self, CalibrateCommand.self,
-            ValidateCommand.self,
+            ValidateCommand.self, ExportCommand.self,
             DoctorCommand.self, WorkerCommand.self, VersionCommand.self,
         ])
 

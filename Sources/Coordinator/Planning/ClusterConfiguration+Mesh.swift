@@ -16,7 +16,7 @@ extension ClusterConfiguration {
     ) throws -> (configuration: ClusterConfiguration, choice: MeshChoice?) {
         guard automatic != nil else { return (self, nil) }
         return try resolved(
-            for: try AmusedImageModel(try ModelLoader.open(model)), pictures: pictures, progress: progress)
+            for: try ModelLoader.load(model), pictures: pictures, progress: progress)
     }
 
     /// As ``resolved(pictures:progress:)``, for a model that is open already.
