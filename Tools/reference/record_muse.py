@@ -45,8 +45,10 @@ class Text:
         assert torch.equal(shared, tokens)
 
     def __call__(self, ids: torch.Tensor) -> torch.Tensor:
-        mask = (ids != 0).long()
-        return self.model(input_ids=ids, attention_mask=mask).last_hidden_state * mask[..., None]
+        mask = ids != 0
+        states = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        # A row that is padding alone comes out as NaN.
+        return torch.where(mask[..., None], states, 0.0)
 
 
 class Transformer:
@@ -160,7 +162,7 @@ def decode(net: Transformer, pictures: Pictures, text, run: dict, generator: tor
             logits = logits + scale * (conditional - logits)
         q = torch.empty(count, codes).exponential_(generator=generator)
         u = torch.rand(1, side, side, generator=generator).clamp_min(1e-20)
-        gumbel = -torch.log(-torch.log(u).clamp_min(1e-20))
+        gumbel = -torch.log((-torch.log(u)).clamp_min(1e-20))
         scores = logits - torch.log(q).view(1, side, side, codes)
         best = scores.topk(2).values
         unknown = tokens == mask
@@ -174,7 +176,9 @@ def decode(net: Transformer, pictures: Pictures, text, run: dict, generator: tor
                  f"step{i}/sampled": sampled.int()}
         tokens = sampled
         if i + 1 < steps:
-            wanted = math.floor(count * math.cos(math.pi / 2 * (i + 1) / steps))
+            # In single precision, as the schedule is defined: at two thirds of the steps the last bit decides.
+            ratio = torch.cos(torch.tensor((i + 1) / steps, dtype=torch.float32) * math.pi / 2)
+            wanted = int(torch.floor(count * ratio))
             hidden = max(1, min(int(unknown.sum()) - 1, wanted))
             order = confidence.flatten().sort().values
             margin = min(margin, (order[hidden] - order[hidden - 1]).item())

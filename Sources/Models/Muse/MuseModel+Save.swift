@@ -6,21 +6,23 @@ extension MuseModel {
     /// Writes the model to a folder that does not exist yet: configurations, and a `model.safetensors` for each part.
     ///
     /// - Parameters:
-    ///   - dtype: element type of the files, f32 or bf16; the codes of the picture tokenizer and all vectors stay f32.
+    ///   - dtype: element type of the files, f32 or bf16; in bf16 what bf16 programs keep in f32 (vectors, positions, the
+    ///     picture tokenizer's codes) stays f32, so that nothing is lost on them.
     ///   - values: a weight's values in an element type, dense in ``ParameterSpec/fileDims``.
     /// - Throws: ``CheckpointError`` and what `values` throws.
     public func save(
         to folder: String, dtype: DType, values: (ParameterSpec, DType) throws -> [UInt8]
     ) throws {
         try Self.makeFolder(folder)
+        let halfTypes = halfTypes
         let specs = parameters.values.sorted { $0.tensor < $1.tensor }
         for part in MuseConfiguration.parts {
             try Self.makeFolder("\(folder)/\(part)")
             let own = specs.filter { $0.part == part }
             let tensors = own.map { spec in
-                let isKept = spec.fileDims.count == 1 || spec.tensor == "quantize.embedding.weight"
-                return SafetensorsWriter.Tensor(
-                    name: spec.tensor, dtype: isKept ? .f32 : dtype, dims: spec.fileDims)
+                SafetensorsWriter.Tensor(
+                    name: spec.tensor, dtype: dtype == .bf16 ? halfTypes[spec.name] ?? .f32 : .f32,
+                    dims: spec.fileDims)
             }
             let writer = try SafetensorsWriter(path: "\(folder)/\(part)/model.safetensors", tensors: tensors)
             for (spec, tensor) in zip(own, tensors) { try writer.append(try values(spec, tensor.dtype)) }

@@ -1,4 +1,5 @@
 public import Program
+import Tensor
 
 /// A Muse text-to-image model: configuration, weights and graphs.
 public struct MuseModel: TokenModel {
@@ -9,7 +10,7 @@ public struct MuseModel: TokenModel {
     /// Weights.
     public let weights: ModelWeights
     /// What the programs compute in.
-    public let precision: ModelPrecision
+    public private(set) var precision: ModelPrecision
     /// SHA-256 fingerprint, as 64 hexadecimal digits (see ``Checkpoint/identity(textFiles:)``).
     public let identity: String
 
@@ -41,12 +42,27 @@ public struct MuseModel: TokenModel {
 
     /// All weights of all parts, by name.
     public var parameters: [String: ParameterSpec] {
-        let programs = [
+        programs.reduce(into: [:]) { all, program in all.merge(program.parameters) { first, _ in first } }
+    }
+
+    /// Programs of the least sizes, which together have all weights.
+    private var programs: [Program] {
+        [
             textProgram(batch: 1, guided: false),
             stepProgram(batch: 1, guidance: .single, rows: 1, columns: 1, noise: .none),
             decodeProgram(batch: 1, rows: 1, columns: 1), encodeProgram(batch: 1, rows: 1, columns: 1),
         ]
-        return programs.reduce(into: [:]) { all, program in all.merge(program.parameters) { first, _ in first } }
+    }
+
+    /// Element types in which weights are kept where activations are bf16: f32 for vectors, positions and codes.
+    var halfTypes: [String: DType] {
+        var half = self
+        half.precision = .bf16
+        return half.programs.reduce(into: [:]) { types, program in
+            for operation in program.operations where operation.opcode == .parameter {
+                types[operation.attributes.text("name")] = operation.type.dtype
+            }
+        }
     }
 
     /// Rows and columns of pixels in a token.
