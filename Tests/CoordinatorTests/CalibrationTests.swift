@@ -33,8 +33,10 @@ import Testing
                 MachineProfile.Worker(
                     name: "w\(index)", origin: .measured, cores: 2,
                     matrixRates: [
-                        .init(dtype: .bf16, rows: 1, depth: 2048, columns: 2048, rate: 2e10),
-                        .init(dtype: .bf16, rows: 512, depth: 2048, columns: 2048, rate: 1e12 / Double(index + 1)),
+                        .init(precision: .bf16, rows: 1, depth: 2048, columns: 2048, rate: 2e10),
+                        .init(precision: .bf16, rows: 512, depth: 2048, columns: 2048, rate: 1e12 / Double(index + 1)),
+                        .init(precision: .int8, rows: 1, depth: 2048, columns: 2048, rate: 4e10),
+                        .init(precision: .int8, rows: 512, depth: 2048, columns: 2048, rate: 2e12 / Double(index + 1)),
                     ], attentionRate: 2e11, elementRate: 3e9, memoryBandwidth: 2e10, instructionSeconds: 1e-6)
             }, link: .init(latency: 50e-6, bandwidth: 1e9, origin: .measured))
         if count > 2 {
@@ -56,11 +58,13 @@ import Testing
         func isClose(_ a: Double, _ b: Double) -> Bool { abs(a / b - 1) < 0.15 }
         for (worker, real) in zip(found.workers, truth.workers) {
             #expect(worker.name == real.name)
-            for rows in [1, 512] {
-                #expect(
-                    isClose(
-                        worker.matrixRate(.bf16, rows: rows, depth: 2048, columns: 2048),
-                        real.matrixRate(.bf16, rows: rows, depth: 2048, columns: 2048)))
+            for precision in [MachineProfile.Precision.bf16, .int8] {
+                for rows in [1, 512] {
+                    #expect(
+                        isClose(
+                            worker.matrixRate(precision, rows: rows, depth: 2048, columns: 2048),
+                            real.matrixRate(precision, rows: rows, depth: 2048, columns: 2048)))
+                }
             }
             #expect(isClose(worker.attentionRate, real.attentionRate))
             #expect(isClose(worker.elementRate, real.elementRate))
@@ -86,6 +90,7 @@ import Testing
         #expect(profile.isMeasured)
         for worker in profile.workers {
             #expect(worker.matrixRate(.bf16, rows: 512, depth: 2048, columns: 2048) > 1e8)
+            #expect(worker.matrixRates.contains { $0.precision == .int8 && $0.rows == 512 })
             #expect(worker.memoryBandwidth > 1e7)
             #expect(worker.instructionSeconds > 0)
         }

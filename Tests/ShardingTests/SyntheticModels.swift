@@ -92,8 +92,8 @@ extension MachineProfile.Worker {
         MachineProfile.Worker(
             name: name, origin: .measured, cores: 8,
             matrixRates: [
-                .init(dtype: .bf16, rows: 1, depth: 2048, columns: 2048, rate: memory),
-                .init(dtype: .bf16, rows: 512, depth: 2048, columns: 2048, rate: rate),
+                .init(precision: .bf16, rows: 1, depth: 2048, columns: 2048, rate: memory),
+                .init(precision: .bf16, rows: 512, depth: 2048, columns: 2048, rate: rate),
             ], attentionRate: rate / 4, elementRate: 10e9, memoryBandwidth: memory, instructionSeconds: 2e-6)
     }
 }

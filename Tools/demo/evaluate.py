@@ -3,12 +3,13 @@
     evaluate.py prompts --out prompts.json                         write the 200 prompts and what they ask for
     evaluate.py draw    --prompts prompts.json --out pictures      draw them with diffusers
     evaluate.py judge   --prompts prompts.json --pictures pictures judge PNG files of any program, <name>.png each
-    evaluate.py table   --out table.json                           draw and judge at several steps and guidances
+    evaluate.py orders  --out orders.jsonl                         the prompts at many settings, for `tessera batch`
+    evaluate.py table   --pictures pictures                        judge what `tessera batch` made of such orders
 """
 
 import argparse
+import itertools
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -92,23 +93,28 @@ def read(path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("prompts", "draw", "judge", "table"))
+    parser.add_argument("command", choices=("prompts", "draw", "judge", "orders", "table"))
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--prompts", type=Path, help="prompts file; without it the 200 held-out prompts")
+    parser.add_argument("--development", action="store_true", help="without --prompts: those to choose settings on")
     parser.add_argument("--pictures", type=Path, help="folder of PNG files to judge")
     parser.add_argument("--out", type=Path, help="file or folder to write")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--guidance", type=float, default=GUIDANCE)
     parser.add_argument("--temperature", type=float, default=TEMPERATURE, help="start of the fall to zero")
     parser.add_argument("--all-steps", type=int, nargs="+", default=[4, 8, 12, 24])
-    parser.add_argument("--all-guidances", type=float, nargs="+", default=[1.0, 3.0, 10.0])
+    parser.add_argument("--all-guidances", type=float, nargs="+", default=[1.0, GUIDANCE])
+    parser.add_argument("--all-temperatures", type=float, nargs="+", default=[TEMPERATURE])
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--limit", type=int, help="only so many prompts, evenly spaced")
     arguments = parser.parse_args()
-    records = json.loads(arguments.prompts.read_text()) if arguments.prompts else prompts.held_out()
+    if arguments.prompts:
+        records = json.loads(arguments.prompts.read_text())
+    else:
+        records = prompts.development() if arguments.development else prompts.held_out()
     if arguments.limit:
         records = records[:: max(1, len(records) // arguments.limit)]
-    commands = {"prompts": _prompts, "draw": _draw, "judge": _judge, "table": _table}
+    commands = {"prompts": _prompts, "draw": _draw, "judge": _judge, "orders": _orders, "table": _table}
     commands[arguments.command](arguments, records)
 
 
@@ -136,17 +142,35 @@ def _judge(arguments, records):
     print(line(shares))
 
 
+def _orders(arguments, records):
+    """A guidance scale of 1 is none."""
+    settings = itertools.product(arguments.all_steps, arguments.all_guidances, arguments.all_temperatures)
+    lines = [
+        {
+            "name": f"{steps} {guidance:g} {temperature:g} {record['name']}",
+            "prompt": record["prompt"],
+            "seed": record["seed"],
+            "steps": steps,
+            "guidance_scale": guidance,
+            "temperature": temperature,
+        }
+        for steps, guidance, temperature in settings
+        for record in records
+    ]
+    arguments.out.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    print(f"{len(lines)} orders in {arguments.out}")
+
+
 def _table(arguments, records):
-    pipeline = load(arguments.model, getattr(torch, arguments.dtype))
+    names = {path.stem.rsplit(" ", 1)[0] for path in arguments.pictures.glob("* * * *.png")}
     rows = []
-    for steps in arguments.all_steps:
-        for guidance in arguments.all_guidances:
-            begin = time.monotonic()
-            pictures = draw(pipeline, records, steps, guidance, (arguments.temperature, 0))
-            shares, _ = tally(records, pictures)
-            rows.append({"steps": steps, "guidance": guidance, "temperature": arguments.temperature, **shares})
-            seconds = time.monotonic() - begin
-            print(f"{steps} steps, guidance {guidance}: {line(shares)}  [{seconds:.0f} s]", flush=True)
+    print("steps guidance temperature")
+    for setting in sorted(names, key=lambda name: [float(part) for part in name.split()]):
+        pictures = [read(arguments.pictures / f"{setting} {record['name']}.png") for record in records]
+        shares, _ = tally(records, pictures)
+        steps, guidance, temperature = (float(part) for part in setting.split())
+        rows.append({"steps": int(steps), "guidance": guidance, "temperature": temperature, **shares})
+        print(f"{setting}: {line(shares)}", flush=True)
     _report(arguments, rows)
 
 

@@ -12,9 +12,6 @@ from hashlib import blake2b
 import numpy as np
 
 SIDE = 64
-MARGIN = 2
-GAP = 1
-OFFSET = 2
 SPOTS = (26, 34)
 NEAR, FAR = 18, 50
 
@@ -92,19 +89,18 @@ def is_held_out(scene):
     return int.from_bytes(digest, "little") % _HELD_OUT_ONE_IN == 0
 
 
-def sample_scene(rng, count=None, held_out=False, step=None):
+def sample_scene(rng, count=None, held_out=False):
     """A random scene on the wanted side of the hold-out; `count` items, or one (35 %) or two (65 %).
 
     Middles lie on four spots for one item; for two, `NEAR` and `FAR` along their relation, on two spots across it.
     All are 8 pixels apart, as the positions that the transformer works on, so that a shape looks the same to it
-    wherever it is. With a `step`, middles lie anywhere on a grid of so many pixels instead: variety for the
-    training of the picture tokenizer. With 4, the bounding boxes' edges lie on the grid of codes.
+    wherever it is, and bounding boxes end where codes end.
     """
     while True:
         wanted = count or (1 if rng.random() < 0.35 else 2)
         scene = _sample_combination(rng, wanted)
         if is_held_out(scene) == held_out:
-            return _place(rng, scene) if step is None else _place_anywhere(rng, scene, step)
+            return _place(rng, scene)
 
 
 def draw(scene):
@@ -175,44 +171,6 @@ def _place(rng, scene):
         x, y = (spot(), middle) if upright else (middle, spot())
         placed.append(replace(item, x=x, y=y))
     return replace(scene, items=tuple(placed))
-
-
-def _place_anywhere(rng, scene, step):
-    if len(scene.items) == 1:
-        (item,) = scene.items
-        x, y = _middle(rng, item, 18, step), _middle(rng, item, 18, step)
-        return replace(scene, items=(replace(item, x=x, y=y),))
-    first, second = scene.items
-    forwards = scene.relation in ("above", "left of")
-    near, far = (first, second) if forwards else (second, first)
-    places = _pairs(near.radius, far.radius, step, MARGIN) or _pairs(near.radius, far.radius, step, 0)
-    start, stop = places[rng.integers(len(places))]
-    along = {near: start, far: stop}
-    placed = []
-    for item in scene.items:
-        aside = _middle(rng, item, 24, step)
-        x, y = (aside, along[item]) if scene.relation in ("above", "below") else (along[item], aside)
-        placed.append(replace(item, x=x, y=y))
-    return replace(scene, items=tuple(placed))
-
-
-def _middle(rng, item, least, step):
-    low = max(least, MARGIN + item.radius)
-    cells = np.arange(OFFSET, SIDE, step)
-    cells = cells[(cells >= low) & (cells <= SIDE - low)]
-    return int(cells[rng.integers(len(cells))])
-
-
-@lru_cache(maxsize=None)
-def _pairs(near, far, step, margin):
-    """Middles of two items along their axis, apart by at least a gap and within the picture."""
-    cells = range(OFFSET, SIDE, step)
-    return [
-        (start, stop)
-        for start in cells
-        for stop in cells
-        if start >= margin + near and stop <= SIDE - margin - far and stop - start >= near + far + GAP
-    ]
 
 
 def _polygon(points):

@@ -23,7 +23,7 @@ from progress import Log, Progress
 from scenes import COLOURS, sample_scene
 
 BATCH = 128
-STEPS = 2000
+STEPS = 4500
 WARM_UP = 80
 MATRIX_RATE = 4e-3
 OTHER_RATE = 2e-3

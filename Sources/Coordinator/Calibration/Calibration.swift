@@ -5,7 +5,7 @@ import Tensor
 
 /// How thorough a calibration is.
 public enum CalibrationEffort: Sendable, Hashable {
-    /// A few seconds on common machines: figures that tell meshes apart.
+    /// A few seconds on common machines: figures that tell meshes apart; bf16 and int8 products.
     case quick
     /// A minute: more repetitions, larger products, f32 beside bf16.
     case thorough
@@ -87,7 +87,7 @@ public struct Calibration: Sendable {
 
     /// A matrix product to measure.
     private struct Shape {
-        var dtype: DType
+        var precision: MachineProfile.Precision
         var rows: Int
         var size: Int
         var count: Int
@@ -95,12 +95,12 @@ public struct Calibration: Sendable {
 
     private var shapes: [Shape] {
         let isQuick = effort == .quick
-        return (isQuick ? [DType.bf16] : [.bf16, .f32]).flatMap { dtype in
+        return (isQuick ? [MachineProfile.Precision.bf16, .int8] : [.bf16, .int8, .f32]).flatMap { precision in
             [
-                Shape(dtype: dtype, rows: 1, size: 2048, count: isQuick ? 3 : 8),
-                Shape(dtype: dtype, rows: 64, size: 512, count: isQuick ? 8 : 16),
-                Shape(dtype: dtype, rows: 512, size: 1024, count: isQuick ? 4 : 8),
-                Shape(dtype: dtype, rows: 512, size: 2048, count: isQuick ? 3 : 8),
+                Shape(precision: precision, rows: 1, size: 2048, count: isQuick ? 3 : 8),
+                Shape(precision: precision, rows: 64, size: 512, count: isQuick ? 8 : 16),
+                Shape(precision: precision, rows: 512, size: 1024, count: isQuick ? 4 : 8),
+                Shape(precision: precision, rows: 512, size: 2048, count: isQuick ? 3 : 8),
             ]
         }
     }
@@ -120,16 +120,16 @@ public struct Calibration: Sendable {
             "instructions", CalibrationPrograms.additions(elements: 1024, count: 257), empty, per: 256)
         var rates: [[MachineProfile.MatrixRate]] = workers.map { _ in [] }
         for shape in shapes {
-            let name = "\(shape.dtype.rawValue) products \(shape.rows) x \(shape.size) x \(shape.size)"
+            let name = "\(shape.precision.rawValue) products \(shape.rows) x \(shape.size) x \(shape.size)"
             steps.begin(name)
             let program = CalibrationPrograms.products(
-                shape.dtype, rows: shape.rows, size: shape.size, count: shape.count)
+                shape.precision, rows: shape.rows, size: shape.size, count: shape.count)
             let seconds = try await net(name, program, empty, per: Double(shape.count))
             let flops = 2 * Double(shape.rows) * Double(shape.size) * Double(shape.size)
             for rank in workers.indices {
                 rates[rank].append(
                     .init(
-                        dtype: shape.dtype, rows: shape.rows, depth: shape.size, columns: shape.size,
+                        precision: shape.precision, rows: shape.rows, depth: shape.size, columns: shape.size,
                         rate: flops / seconds[rank]))
             }
         }

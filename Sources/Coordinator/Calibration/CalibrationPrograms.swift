@@ -8,12 +8,19 @@ import Tensor
 /// the worker; every worker runs the whole of it.
 enum CalibrationPrograms {
     /// A chain of matrix products `[rows, size] x [size, size]`, each with weights of its own, so that they come from
-    /// memory as a model's do.
-    static func products(_ dtype: DType, rows: Int, size: Int, count: Int) -> Program {
-        chain("products", dtype, [rows, size], count: count) { graph, x, index in
+    /// memory as a model's do, and like a model's in sixteen segments.
+    static func products(
+        _ precision: MachineProfile.Precision, rows: Int, size: Int, count: Int
+    ) -> Program {
+        let granule = size / 16
+        var attributes: Attributes = ["contract": .int(1)]
+        if precision == .int8 { attributes.values["precision"] = .text("int8") }
+        let dtype: DType = precision == .f32 ? .f32 : .bf16
+        return chain("products", dtype, [rows, size], granules: [nil, granule], count: count) { graph, x, index in
             let weight = graph.parameter(
-                spec("products.\(dtype.rawValue).\(size).\(index)", [size, size], 1 / Double(size).squareRoot()))
-            return graph.add(.dot, [x, weight], ["contract": .int(1)])
+                spec("products.\(precision.rawValue).\(size).\(index)", [size, size], 1 / Double(size).squareRoot()),
+                granules: [granule, granule])
+            return graph.add(.dot, [x, weight], attributes)
         }
     }
 
@@ -39,13 +46,14 @@ enum CalibrationPrograms {
     }
 
     private static func chain(
-        _ name: String, _ dtype: DType, _ dims: [Int], count: Int,
+        _ name: String, _ dtype: DType, _ dims: [Int], granules: [Int?] = [], count: Int,
         link: (inout ProgramBuilder, Program.ValueID, Int) -> Program.ValueID
     ) -> Program {
         var graph = ProgramBuilder(name: "calibration.\(name)", activation: dtype)
         // Small: 24 additions of a value to itself make it 16 million times larger.
         let start = graph.parameter(
-            spec("start.\(dtype.rawValue).\(dims.map(String.init).joined(separator: "x"))", dims, 1e-3))
+            spec("start.\(dtype.rawValue).\(dims.map(String.init).joined(separator: "x"))", dims, 1e-3),
+            granules: granules)
         var x = start
         for index in 0..<count { x = graph.scope("\(index)") { link(&$0, x, index) } }
         // One number tells that all was computed, and is quick to send.

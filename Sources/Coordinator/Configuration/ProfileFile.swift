@@ -1,6 +1,5 @@
 import Foundation
 public import Sharding
-import Tensor
 
 /// Why a profile could not be used.
 public enum ProfileError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -67,7 +66,7 @@ public enum ProfileFile {
                 name: worker.name, cores: worker.cores,
                 products: worker.matrixRates.map {
                     Product(
-                        dtype: $0.dtype.rawValue, rows: $0.rows, depth: $0.depth, columns: $0.columns,
+                        dtype: $0.precision.rawValue, rows: $0.rows, depth: $0.depth, columns: $0.columns,
                         flopsPerSecond: $0.rate)
                 }, attentionFlopsPerSecond: worker.attentionRate, elementsPerSecond: worker.elementRate,
                 memoryBytesPerSecond: worker.memoryBandwidth, instructionSeconds: worker.instructionSeconds)
@@ -152,13 +151,13 @@ public enum ProfileFile {
         else { throw wrong("worker '\(worker.name.prefix(40))' has impossible figures") }
         var products: [MachineProfile.MatrixRate] = []
         for product in worker.products {
-            guard let dtype = DType(rawValue: product.dtype),
+            guard let precision = MachineProfile.Precision(rawValue: product.dtype),
                 [product.rows, product.depth, product.columns].allSatisfy({ (1...(1 << 30)).contains($0) }),
                 (1...1e18).contains(product.flopsPerSecond)
             else { throw wrong("worker '\(worker.name)' has a product with impossible figures") }
             products.append(
                 .init(
-                    dtype: dtype, rows: product.rows, depth: product.depth, columns: product.columns,
+                    precision: precision, rows: product.rows, depth: product.depth, columns: product.columns,
                     rate: product.flopsPerSecond))
         }
         return MachineProfile.Worker(

@@ -1,5 +1,5 @@
 public import Program
-public import Tensor
+import Tensor
 
 extension CostModel {
     /// What bounds an instruction.
@@ -9,7 +9,7 @@ extension CostModel {
         /// Point-wise and reducing kernels; elements, counted as gelus.
         case elements(Double)
         /// A matrix product.
-        case matrix(DType, rows: Int, depth: Int, columns: Int)
+        case matrix(MachineProfile.Precision, rows: Int, depth: Int, columns: Int)
         /// Only memory.
         case movement
     }
@@ -20,11 +20,16 @@ extension CostModel {
         let operands = instruction.operands.map { local.buffers[$0] }
         func product(_ depth: Int, columns: Int) -> Work {
             let isHalf = operands[0].dtype == .bf16 && operands[1].dtype == .bf16
-            let rows = result.elementCount / max(1, columns)
-            return .matrix(isHalf ? .bf16 : .f32, rows: rows, depth: depth, columns: columns)
+            let isQuantised = instruction.attributes.values["precision"] != nil
+            return .matrix(
+                isQuantised ? .int8 : isHalf ? .bf16 : .f32, rows: result.elementCount / max(1, columns), depth: depth,
+                columns: columns)
         }
         switch instruction.opcode {
-        case .attention: return .attention(flops: flops(of: instruction, in: local))
+        case .attention:
+            let keyDims = instruction.attributes.int("keyDims")
+            let keys = operands[1].box.dims.dropLast(2).suffix(keyDims).reduce(1, *)
+            return .attention(flops: 4 * result.elementCount * keys)
         case .dot:
             let weights = operands[1].box.dims
             let count = instruction.attributes.int("contract")
@@ -84,10 +89,10 @@ extension CostModel {
             switch work(of: instruction, in: local) {
             case .attention(let flops): Double(flops) / worker.attentionRate
             case .elements(let count): count / worker.elementRate
-            case .matrix(let dtype, let rows, let depth, let columns):
+            case .matrix(let precision, let rows, let depth, let columns):
                 // As many as the result has, in nodes of the reduction tree or not.
                 2 * Double(rows) * Double(depth) * Double(columns)
-                    / worker.matrixRate(dtype, rows: rows, depth: depth, columns: columns)
+                    / worker.matrixRate(precision, rows: rows, depth: depth, columns: columns)
             case .movement: 0.0
             }
         // The rates of products were measured with weights in memory: reading them is in the rate.

@@ -6,23 +6,10 @@ public enum CostModel {
     /// Floating-point operations of one kernel call on one device (a multiply-add counts as two).
     public static func flops(of instruction: ComputeInstruction, in local: LocalProgram) -> Int {
         let result = local.buffers[instruction.result].box.elementCount
-        let operands = instruction.operands.map { local.buffers[$0].box }
-        switch instruction.opcode {
-        case .dot:
-            let depth = operands[1].dims.suffix(instruction.attributes.int("contract")).reduce(1, *)
-            return 2 * result * depth
-        case .conv:
-            return 2 * result * operands[1].dims.dropFirst().reduce(1, *)
-        case .depthwiseConv:
-            return 2 * 9 * result
-        case .attention:
-            let keyDims = instruction.attributes.int("keyDims")
-            let keys = operands[1].dims.dropLast(2).suffix(keyDims).reduce(1, *)
-            return 4 * result * keys
-        case .nearestCode:
-            return result * operands[1].elementCount
-        default:
-            return result
+        switch work(of: instruction, in: local) {
+        case .attention(let flops): return flops
+        case .matrix(_, let rows, let depth, let columns): return 2 * rows * depth * columns
+        case .elements, .movement: return instruction.opcode == .depthwiseConv ? 2 * 9 * result : result
         }
     }
 

@@ -1,5 +1,3 @@
-import Tensor
-
 extension MachineProfile {
     /// Tables for people: what workers do, then every link.
     ///
@@ -12,7 +10,7 @@ extension MachineProfile {
                     + worker.origin.rawValue)
             for entry in worker.matrixRates {
                 lines.append(
-                    "  \(entry.dtype.rawValue) product \(entry.rows) x \(entry.depth) x \(entry.columns): "
+                    "  \(entry.precision.rawValue) product \(entry.rows) x \(entry.depth) x \(entry.columns): "
                         + "\(Self.rate(entry.rate)) FLOP/s")
             }
             lines.append("  attention: \(Self.rate(worker.attentionRate)) FLOP/s")

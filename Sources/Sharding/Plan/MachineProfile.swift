@@ -1,4 +1,4 @@
-public import Tensor
+import Tensor
 
 /// What the workers of a cluster and the links between them can do: measured by `tessera calibrate`, or assumed.
 ///
@@ -15,10 +15,29 @@ public struct MachineProfile: Sendable, Hashable {
         case measured
     }
 
+    /// What a matrix product multiplies.
+    public enum Precision: String, Sendable, Hashable, CaseIterable {
+        /// bf16 values and weights.
+        case bf16
+        /// f32 values and weights.
+        case f32
+        /// bf16 values that are quantised on the way, and weights that were quantised when they were loaded.
+        case int8
+
+        /// Bytes of one weight.
+        public var byteCount: Int {
+            switch self {
+            case .bf16: DType.bf16.byteCount
+            case .f32: DType.f32.byteCount
+            case .int8: 1
+            }
+        }
+    }
+
     /// How fast matrix products of one shape are.
     public struct MatrixRate: Sendable, Hashable {
-        /// Element type of both operands.
-        public var dtype: DType
+        /// What is multiplied.
+        public var precision: Precision
         /// Rows of the left operand.
         public var rows: Int
         /// Contracted elements (K).
@@ -29,8 +48,8 @@ public struct MachineProfile: Sendable, Hashable {
         public var rate: Double
 
         /// Makes an entry.
-        public init(dtype: DType, rows: Int, depth: Int, columns: Int, rate: Double) {
-            self.dtype = dtype
+        public init(precision: Precision, rows: Int, depth: Int, columns: Int, rate: Double) {
+            self.precision = precision
             self.rows = rows
             self.depth = depth
             self.columns = columns
@@ -151,21 +170,25 @@ extension MachineProfile.Worker {
     /// A machine that nobody measured, on the low side of what is common in 2020s servers and desktops.
     ///
     /// Per core: 40 GFLOP/s in large products (AVX2 at 3 GHz gives 96 at its peak, the kernels' half of it with memory in
-    /// the way), 20 in small ones, 10 in attention, 200 million gelus a second. Per worker: 10 GB/s of memory bandwidth
-    /// (one DDR4 channel shared with a neighbour), which products with few rows are bound by, and 5 µs an instruction.
+    /// the way), 20 in small ones, half as much again in int8, 10 in attention, 200 million gelus a second. Per worker:
+    /// 10 GB/s of memory bandwidth (one DDR4 channel shared with a neighbour), which products with few rows are bound by,
+    /// and 5 µs an instruction.
     ///
     /// - Parameter speed: relative to that.
     public static func assumed(name: String, cores: Int, speed: Double = 1) -> MachineProfile.Worker {
         let core = Double(cores) * speed * 1e9
         let bandwidth = 10e9 * speed
-        let rates = [DType.bf16, .f32].flatMap { dtype in
-            [
+        let rates = MachineProfile.Precision.allCases.flatMap { precision in
+            let factor = precision == .int8 ? 1.5 : 1
+            return [
                 // Two operations for each weight that is read.
                 MachineProfile.MatrixRate(
-                    dtype: dtype, rows: 1, depth: 2048, columns: 2048,
-                    rate: min(20 * core, 2 * bandwidth / Double(dtype.byteCount))),
-                MachineProfile.MatrixRate(dtype: dtype, rows: 64, depth: 256, columns: 256, rate: 20 * core),
-                MachineProfile.MatrixRate(dtype: dtype, rows: 512, depth: 2048, columns: 2048, rate: 40 * core),
+                    precision: precision, rows: 1, depth: 2048, columns: 2048,
+                    rate: min(20 * core * factor, 2 * bandwidth / Double(precision.byteCount))),
+                MachineProfile.MatrixRate(
+                    precision: precision, rows: 64, depth: 256, columns: 256, rate: 20 * core * factor),
+                MachineProfile.MatrixRate(
+                    precision: precision, rows: 512, depth: 2048, columns: 2048, rate: 40 * core * factor),
             ]
         }
         return MachineProfile.Worker(
@@ -176,11 +199,13 @@ extension MachineProfile.Worker {
     /// Floating-point operations a second of a matrix product `[rows, depth] x [depth, columns]`.
     ///
     /// The measured shapes' rates, weighted by the inverse square of their distance in powers of two ("A two-dimensional
-    /// interpolation function for irregularly-spaced data", Shepard 1968); those of another element type where none of
+    /// interpolation function for irregularly-spaced data", Shepard 1968); those of another precision where none of
     /// this one was measured.
-    public func matrixRate(_ dtype: DType, rows: Int, depth: Int, columns: Int) -> Double {
-        var known = matrixRates.filter { $0.dtype == dtype }
-        if known.isEmpty { known = matrixRates.filter { $0.dtype == .f32 } }
+    public func matrixRate(
+        _ precision: MachineProfile.Precision, rows: Int, depth: Int, columns: Int
+    ) -> Double {
+        var known = matrixRates.filter { $0.precision == precision }
+        if known.isEmpty { known = matrixRates.filter { $0.precision == (precision == .int8 ? .bf16 : .f32) } }
         if known.isEmpty { known = matrixRates }
         var (sum, weights) = (0.0, 0.0)
         for entry in known {

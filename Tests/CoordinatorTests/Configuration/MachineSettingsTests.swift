@@ -19,7 +19,7 @@ import Testing
             workers: ["worker-1", "worker-0"].map { name in
                 MachineProfile.Worker(
                     name: name, origin: .measured, cores: 4,
-                    matrixRates: [.init(dtype: .bf16, rows: 512, depth: 2048, columns: 2048, rate: 7e11)],
+                    matrixRates: [.init(precision: .bf16, rows: 512, depth: 2048, columns: 2048, rate: 7e11)],
                     attentionRate: 1e11, elementRate: 2e9, memoryBandwidth: 12.5e9, instructionSeconds: 3e-6)
             })
         profile[0, 1] = .init(latency: 30e-6, bandwidth: 1.7e9, origin: .measured)
