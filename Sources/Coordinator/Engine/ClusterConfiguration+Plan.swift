@@ -34,7 +34,9 @@ extension ClusterConfiguration {
         let shape = GenerationShape(
             pictures: pictures ?? batchDivisor, isGuided: true, rows: model.defaults.height / model.pixelsPerToken,
             columns: model.defaults.width / model.pixelsPerToken)
-        let programs = try [ProgramRole.text, .step(.generated), .decode].map { try model.program($0, shape: shape) }
+        var roles = [ProgramRole.text, .step(.generated), .decode]
+        if conditionalStepCount(of: model) > 0 { roles.insert(.conditionalStep(.generated), at: 1) }
+        let programs = try roles.map { try model.program($0, shape: shape) }
         try checkAnnotations(of: programs, parameters: model.loaded.parameters.keys)
         var planner = Planner(mesh: mesh, rules: rules, options: compilerOptions)
         let planned = try programs.map { program in
@@ -51,6 +53,14 @@ extension ClusterConfiguration {
             report: PlanReport(
                 mesh: mesh, subject: subject, programs: planned.map(\.compiled), workerNames: workers.map(\.name),
                 memoryLimits: workers.map(\.memoryByteCount)))
+    }
+
+    /// Steps of a request with the configured settings that have a conditional half only.
+    func conditionalStepCount(of model: any ImageModel) -> Int {
+        let (own, scale) = (model.defaults, generation.guidanceScale ?? model.defaults.guidanceScale)
+        guard scale > 1 else { return 0 }
+        return (generation.guidanceSchedule ?? own.guidanceSchedule)
+            .scales(scale, stepCount: generation.steps ?? own.steps).count { $0 <= 1 }
     }
 
     /// Devices along the mesh axes that the batch is split over: a batch of so many pictures keeps all of them busy.
