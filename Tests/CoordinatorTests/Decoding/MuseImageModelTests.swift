@@ -62,7 +62,6 @@ import Testing
         #expect(steps.map(\.program) == ["conditionalStep", "step", "step", "step"])
         #expect(steps.map { $0.inputs["scale"]?.floats } == [[1], [2], [3], [4]])
         #expect(steps.map { $0.inputs["grid"]?.dims[0] } == [1, 2, 2, 2])
-        // Going on after a step that is lost does not need what is behind it.
         request.guidanceSchedule = .constant
         let constant = try await loop.generate(request).plan
         #expect(constant.guidanceScales == [4, 4, 4, 4] && constant.changingGuidance == nil)
