@@ -22,10 +22,11 @@ public enum CollectiveKind: String, Sendable, Hashable, CaseIterable {
 
 /// One device's side of a collective: which boxes it sends to whom, receives from whom and keeps.
 ///
-/// All collectives are this one mechanism with different transfer lists; sizes may differ between peers. A message holds
-/// the box's elements densely, row-major; for a reduction, all of the sender's tree nodes one after the other.
+/// All collectives are this one mechanism with different transfer lists; sizes may differ between peers. Between two
+/// devices goes at most one message each way, which holds all their transfers (see ``ExchangeMessage``): the elements of
+/// each box densely, row-major; for a reduction, all of the sender's tree nodes one after the other.
 public struct Exchange: Sendable, Hashable {
-    /// A message to or from a peer.
+    /// A box that goes to a peer, or comes from one.
     public struct Transfer: Sendable, Hashable {
         /// Device id.
         public var peer: Int
@@ -33,7 +34,7 @@ public struct Exchange: Sendable, Hashable {
         ///
         /// For a receive: likewise of the destination buffer; for a reduction it is the whole destination.
         public var box: Box
-        /// Partial results in the message: the sender's node count for a reduction, else 1.
+        /// Partial results of the box: the sender's node count for a reduction, else 1.
         public var partials: Int
         /// Makes a transfer.
         public init(peer: Int, box: Box, partials: Int = 1) {
@@ -78,9 +79,9 @@ public struct Exchange: Sendable, Hashable {
     ///
     /// For a sum its element type may be narrower than f32: the result is rounded once.
     public var destination: Int
-    /// Messages to other devices, by peer; empty boxes are left out.
+    /// What goes to other devices, by peer; empty boxes are left out.
     public var sends: [Transfer]
-    /// Messages from other devices, by peer; empty boxes are left out.
+    /// What comes from other devices, by peer; empty boxes are left out.
     public var receives: [Transfer]
     /// What this device keeps: (box in the source, box in the destination), same sizes.
     ///
@@ -88,13 +89,20 @@ public struct Exchange: Sendable, Hashable {
     public var copies: [LocalCopy]
     /// Nil for pure data movement.
     public var reduction: Reduction?
-    /// Arena offset of the staging area, a multiple of 64: first the outgoing messages in the order of ``sends``, then
-    /// the incoming ones in the order of ``receives``, each padded to 64 bytes.
+    /// Arena offset of the staging area, a multiple of 64: first the outgoing messages, then the incoming ones, each
+    /// padded to 64 bytes.
     ///
-    /// A reduction reads this device's own contribution straight from the source buffer.
+    /// A reduction reads this device's own contribution straight from the source buffer. What travels in another
+    /// exchange's messages has no area of its own.
     public var stagingOffset: Int
     /// Where in the model it stands.
     public var scope: String
+    /// Further exchanges that travel in this one's messages: they start and finish with it, no instruction names them, and
+    /// they have none of their own.
+    ///
+    /// The same on all devices. From this one through the last of these, source elements never grow in size, so that
+    /// everything in a message is aligned for its element type without padding.
+    public var fused: [Int]
 
     /// A local move.
     public struct LocalCopy: Sendable, Hashable {
@@ -112,7 +120,7 @@ public struct Exchange: Sendable, Hashable {
     /// Makes an exchange.
     public init(
         kind: CollectiveKind, axes: [String], source: Int, destination: Int, sends: [Transfer], receives: [Transfer],
-        copies: [LocalCopy], reduction: Reduction? = nil, stagingOffset: Int = 0, scope: String = ""
+        copies: [LocalCopy], reduction: Reduction? = nil, stagingOffset: Int = 0, scope: String = "", fused: [Int] = []
     ) {
         self.kind = kind
         self.axes = axes
@@ -124,9 +132,10 @@ public struct Exchange: Sendable, Hashable {
         self.reduction = reduction
         self.stagingOffset = stagingOffset
         self.scope = scope
+        self.fused = fused
     }
 
-    /// Bytes in a message, given the element type of the source buffer (messages carry source elements).
+    /// Bytes of a transfer, given the element type of the source buffer (messages carry source elements).
     public func byteCount(of transfer: Transfer, dtype: DType) -> Int {
         transfer.box.elementCount * transfer.partials * dtype.byteCount
     }
@@ -134,7 +143,7 @@ public struct Exchange: Sendable, Hashable {
     /// Payload bytes that this device sends.
     public func sentByteCount(dtype: DType) -> Int { sends.reduce(0) { $0 + byteCount(of: $1, dtype: dtype) } }
 
-    /// Bytes of the staging area, given the element type of the source buffer.
+    /// Most bytes that the transfers take in a staging area, given the element type of the source buffer.
     public func stagingByteCount(dtype: DType) -> Int {
         (sends + receives).reduce(0) { $0 + (byteCount(of: $1, dtype: dtype) + 63) / 64 * 64 }
     }

@@ -12,17 +12,31 @@ extension ExchangePlanner {
         var receives = [[(peer: Int, order: Int, box: Box)]](repeating: [], count: group.count)
         var sends = receives
         var copies = [[Exchange.LocalCopy]](repeating: [], count: group.count)
+        var load = [Int](repeating: 0, count: group.count)
+        func give(_ box: Box, from holder: Int, to position: Int, _ order: Int) {
+            load[holder] += box.elementCount
+            receives[position].append((group[holder], order, box.relative(to: wanted[position])))
+            sends[holder].append((group[position], order, box.relative(to: held[holder])))
+        }
+        var open: [(position: Int, order: Int, part: BoxHolders.Part)] = []
         for (position, target) in wanted.enumerated() where !target.isEmpty {
-            for (order, part) in holders.sources(of: target, at: position).enumerated() {
-                if part.holder == position {
+            for (order, part) in holders.parts(of: target, at: position).enumerated() {
+                if part.isOwn {
                     copies[position].append(
                         Exchange.LocalCopy(
                             from: part.box.relative(to: held[position]), to: part.box.relative(to: target)))
+                } else if holders.positions[part.number].count == 1 {
+                    give(part.box, from: holders.positions[part.number][0], to: position, order)
                 } else {
-                    receives[position].append((group[part.holder], order, part.box.relative(to: target)))
-                    sends[part.holder].append((group[position], order, part.box.relative(to: held[part.holder])))
+                    open.append((position, order, part))
                 }
             }
+        }
+        for (position, order, part) in open {
+            let least = holders.positions[part.number].min { a, b in
+                (load[a], holders.distance(from: position, to: a)) < (load[b], holders.distance(from: position, to: b))
+            }
+            if let least { give(part.box, from: least, to: position, order) }
         }
         func transfers(_ list: [(peer: Int, order: Int, box: Box)]) -> [Exchange.Transfer] {
             list.sorted { ($0.peer, $0.order) < ($1.peer, $1.order) }
@@ -78,55 +92,69 @@ extension ExchangePlanner {
 
 /// Who of a group holds what; finds the holders of a box's parts.
 private struct BoxHolders {
-    private let held: [Box]
-    private let distinct: [Box]
+    /// A part of a wanted box.
+    struct Part {
+        /// Number of the held box that it lies in.
+        var number: Int
+        var box: Box
+        /// The device that wants it has it.
+        var isOwn: Bool
+    }
+
     /// Positions that hold each distinct box, ascending.
-    private let positions: [[Int]]
+    private(set) var positions: [[Int]] = []
+    private let held: [Box]
+    /// Number of each position's box; nil where it holds nothing.
+    private let numbers: [Int?]
+    private let distinct: [Box]
     private let grid: BoxGrid?
 
     init(_ held: [Box]) {
         self.held = held
-        var numbers: [Box: Int] = [:]
+        var known: [Box: Int] = [:]
         var distinct: [Box] = []
-        var positions: [[Int]] = []
+        var numbers = [Int?](repeating: nil, count: held.count)
         for (position, box) in held.enumerated() where !box.isEmpty {
-            if let number = numbers[box] {
-                positions[number].append(position)
-            } else {
-                numbers[box] = distinct.count
+            let number = known[box] ?? distinct.count
+            if number == distinct.count {
+                known[box] = number
                 distinct.append(box)
-                positions.append([position])
+                positions.append([])
             }
+            positions[number].append(position)
+            numbers[position] = number
         }
+        self.numbers = numbers
         self.distinct = distinct
-        self.positions = positions
         grid = BoxGrid(distinct)
     }
 
-    /// Disjoint parts of a box and who gives each: the member itself where it can, else the next holder after it.
-    func sources(of target: Box, at position: Int) -> [(holder: Int, box: Box)] {
-        let own = target.intersection(held[position])
-        if own == target { return [(position, target)] }
+    /// Steps from a position to a holder, forward around the group.
+    func distance(from position: Int, to holder: Int) -> Int { (holder - position + held.count) % held.count }
+
+    /// Disjoint parts of a box, each inside one held box: what the device has itself comes from there.
+    func parts(of target: Box, at position: Int) -> [Part] {
+        if let own = numbers[position], held[position].contains(target) {
+            return [Part(number: own, box: target, isOwn: true)]
+        }
         if let grid {
             return grid.overlapping(target).map { number in
-                (next(positions[number], after: position), target.intersection(distinct[number]))
+                Part(number: number, box: target.intersection(distinct[number]), isOwn: number == numbers[position])
             }
         }
         var missing = [target]
-        var result: [(holder: Int, box: Box)] = []
+        var result: [Part] = []
+        var seen = Set<Int>()
         for offset in held.indices where !missing.isEmpty {
-            let holder = (position + offset) % held.count
-            let box = held[holder]
-            if box.isEmpty { continue }
-            for part in missing.map({ $0.intersection(box) }) where !part.isEmpty { result.append((holder, part)) }
+            guard let number = numbers[(position + offset) % held.count], seen.insert(number).inserted else { continue }
+            let box = distinct[number]
+            for part in missing.map({ $0.intersection(box) }) where !part.isEmpty {
+                result.append(Part(number: number, box: part, isOwn: number == numbers[position]))
+            }
             missing = missing.flatMap { $0.subtracting(box) }
         }
         precondition(missing.isEmpty, "every element that a device wants is held by a member of its group")
         return result
-    }
-
-    private func next(_ holders: [Int], after position: Int) -> Int {
-        holders.first { $0 >= position } ?? holders[0]
     }
 }
 

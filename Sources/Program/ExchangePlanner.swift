@@ -47,30 +47,21 @@ public enum ExchangePlanner {
 
     /// The transfers that turn `held` into `wanted` inside a group of devices which together hold the value.
     ///
-    /// A device takes what it holds itself from its own buffer. Where several peers hold an element, the next one after
-    /// the receiver in the order of `group` (cyclically) sends it, which spreads the load; no element travels twice to
-    /// one device. Every wanted element must be held by a member of the group.
+    /// A device takes what it holds itself from its own buffer. Where several peers hold an element, the one that sends
+    /// least so far sends it, of equal ones the next after the receiver in the order of `group` (cyclically); what only
+    /// one can send is dealt out before. No element travels twice to one device. Every wanted element must be held by a
+    /// member of the group.
     public static func redistribute(
         device: Int, group: [Int], held: [Int: Box], wanted: [Int: Box]
     ) -> Redistribution {
-        let (received, copied) = sources(for: device, group: group, held: held, wanted: wanted)
-        var sends: [Exchange.Transfer] = []
-        if let mine = held[device], !mine.isEmpty {
-            for peer in group.sorted() where peer != device {
-                let parts = sources(for: peer, group: group, held: held, wanted: wanted).received
-                sends += parts.filter { $0.peer == device }.map {
-                    Exchange.Transfer(peer: peer, box: $0.box.relative(to: mine))
-                }
-            }
+        guard let position = group.firstIndex(of: device) else {
+            return Redistribution(sends: [], receives: [], copies: [])
         }
-        guard let target = wanted[device] else { return Redistribution(sends: sends, receives: [], copies: []) }
-        let copies = copied.flatMap { part in
-            held[device].map {
-                [Exchange.LocalCopy(from: part.relative(to: $0), to: part.relative(to: target))]
-            } ?? []
-        }
-        let receives = received.map { Exchange.Transfer(peer: $0.peer, box: $0.box.relative(to: target)) }
-        return Redistribution(sends: sends, receives: receives, copies: copies)
+        let rank = held.values.first?.ranges.count ?? 0
+        let nothing = Box(Array(repeating: 0..<0, count: max(1, rank)))
+        return redistribute(
+            group: group, held: group.map { held[$0] ?? nothing }, wanted: group.map { wanted[$0] ?? nothing })[
+                position]
     }
 
     /// The transfers that sum partial results over a group and leave each device the part that it wants.
@@ -129,32 +120,6 @@ public enum ExchangePlanner {
             result.copies.append(Exchange.LocalCopy(from: target.relative(to: mine), to: whole))
         }
         return result
-    }
-
-    /// Where a device gets what it wants: from peers (ascending) and from itself, in global coordinates.
-    private static func sources(
-        for device: Int, group: [Int], held: [Int: Box], wanted: [Int: Box]
-    ) -> (received: [(peer: Int, box: Box)], copied: [Box]) {
-        guard let target = wanted[device], !target.isEmpty else { return ([], []) }
-        var missing = [target]
-        var copied: [Box] = []
-        if let mine = held[device] {
-            let part = target.intersection(mine)
-            if !part.isEmpty { copied.append(part) }
-            missing = target.subtracting(mine)
-        }
-        var received: [(peer: Int, box: Box)] = []
-        let start = group.firstIndex(of: device) ?? 0
-        for offset in group.indices where !missing.isEmpty {
-            let peer = group[(start + offset) % group.count]
-            guard peer != device, let theirs = held[peer], !theirs.isEmpty else { continue }
-            received += missing.map { $0.intersection(theirs) }.filter { !$0.isEmpty }.map { (peer, $0) }
-            missing = missing.flatMap { $0.subtracting(theirs) }
-        }
-        precondition(missing.isEmpty, "every element that a device wants is held by a member of its group")
-        let inGroupOrder = received.enumerated()
-        let byPeer = inGroupOrder.sorted { ($0.element.peer, $0.offset) < ($1.element.peer, $1.offset) }
-        return (byPeer.map(\.element), copied)
     }
 }
 

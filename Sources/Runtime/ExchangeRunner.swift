@@ -2,89 +2,130 @@ import CKernels
 import Program
 import Tensor
 
-/// One exchange of a program, prepared: what is packed and sent, and how what arrives is unpacked or combined.
+/// One exchange of a program with those that travel in its messages, prepared: what is packed and sent, and how what
+/// arrives is unpacked or combined.
 ///
 /// ``start(fabric:tag:)`` sends and never waits for a peer; ``finish(fabric:tag:deadline:)`` receives, copies and
-/// reduces. Boxes that are contiguous skip the staging area.
+/// reduces. A message of one contiguous box skips the staging area.
 final class ExchangeRunner {
+    /// The exchange that instructions name.
     let exchange: Exchange
     private let index: Int
     private let table: BufferTable
     private let sends: [Send]
     private let receives: [Receive]
-    private let copies: [BoxCopy]
-    private let reducer: ExchangeReducer?
+    private let copies: [Copy]
+    private let reducers: [ExchangeReducer]
+
+    /// A copy between a buffer and a message, or between two buffers.
+    private struct Copy {
+        let box: BoxCopy
+        /// The buffer read, or written from a message.
+        let buffer: Int
+        /// The buffer written, for copies between buffers.
+        var destination = 0
+        /// Byte offset in the message.
+        var offset = 0
+    }
 
     private struct Send {
         let peer: Int
         let byteCount: Int
-        /// One a tree node, into consecutive parts of the message.
-        let parts: [BoxCopy]
+        let pack: [Copy]
         let staging: UnsafeMutableRawPointer
-        /// Byte offset in the source buffer where the message can be sent from there.
-        let direct: Int?
+        /// Where the message can be sent from without packing: byte offset in a buffer.
+        let direct: (buffer: Int, offset: Int)?
     }
 
     private struct Receive {
         let peer: Int
         let byteCount: Int
-        let unpack: BoxCopy
+        let unpack: [Copy]
         let staging: UnsafeMutableRawPointer
-        /// Byte offset in the destination buffer where the message can be received there.
-        let direct: Int?
+        /// Where the message can be received without unpacking: byte offset in a buffer.
+        let direct: (buffer: Int, offset: Int)?
     }
 
     init(
-        exchange: Exchange, index: Int, program: LocalProgram, table: BufferTable, staging: UnsafeMutableRawPointer,
-        pool: ThreadPool, scratch: Scratch
+        index: Int, program: LocalProgram, table: BufferTable, staging: UnsafeMutableRawPointer, pool: ThreadPool,
+        scratch: Scratch
     ) {
-        self.exchange = exchange
+        exchange = program.exchanges[index]
         self.index = index
         self.table = table
-        let source = program.buffers[exchange.source]
-        let destination = program.buffers[exchange.destination]
-        let size = source.dtype.byteCount
         var next = staging
         func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
             defer { next += aligned(byteCount) }
             return next
         }
-        sends = exchange.sends.map { transfer in
-            let byteCount = exchange.byteCount(of: transfer, dtype: source.dtype)
-            let parts = Self.nodeCopies(of: transfer.box, partials: transfer.partials, in: source)
-            let isDirect =
-                parts.first?.isContiguous == true
-                && (parts.count == 1 || transfer.box.elementCount == source.box.elementCount)
-            return Send(
-                peer: transfer.peer, byteCount: byteCount, parts: parts, staging: take(byteCount),
-                direct: isDirect ? parts.first?.sourceOffset : nil)
+        sends = program.messages(sentBy: index).map { Self.send($0, program, take($0.byteCount)) }
+        var arrivals: [Int: [Int: UnsafeMutableRawPointer]] = [:]
+        receives = program.messages(receivedBy: index).map { message in
+            let area = take(message.byteCount)
+            for part in message.parts { arrivals[part.exchange, default: [:]][message.peer] = area + part.offset }
+            return Self.receive(message, program, area)
         }
-        let reduces = exchange.reduction != nil
-        receives = exchange.receives.map { transfer in
-            let byteCount = exchange.byteCount(of: transfer, dtype: source.dtype)
-            let unpack = BoxCopy(
-                from: Box(covering: transfer.box.dims), sourceShape: transfer.box.dims, to: transfer.box,
-                destinationShape: destination.box.dims, elementByteCount: size)
-            return Receive(
-                peer: transfer.peer, byteCount: byteCount, unpack: unpack, staging: take(byteCount),
-                direct: !reduces && unpack.isContiguous ? unpack.destinationOffset : nil)
-        }
-        if let reduction = exchange.reduction {
-            copies = []
-            var arrivals: [Int: UnsafeMutableRawPointer] = [:]
-            for receive in receives { arrivals[receive.peer] = receive.staging }
-            reducer = ExchangeReducer(
-                reduction: reduction, exchange: exchange, program: program, table: table, arrivals: arrivals,
-                pool: pool, scratch: scratch)
-        } else {
-            precondition(source.dtype == destination.dtype, "an exchange that only moves data keeps the element type")
-            copies = exchange.copies.map {
-                BoxCopy(
-                    from: $0.from, sourceShape: source.box.dims, to: $0.to, destinationShape: destination.box.dims,
-                    elementByteCount: size)
+        var copies: [Copy] = []
+        var reducers: [ExchangeReducer] = []
+        for number in program.exchangeIndices(startedBy: index) {
+            let member = program.exchanges[number]
+            if let reduction = member.reduction {
+                reducers.append(
+                    ExchangeReducer(
+                        reduction: reduction, exchange: member, program: program, table: table,
+                        arrivals: arrivals[number] ?? [:], pool: pool, scratch: scratch))
+                continue
             }
-            reducer = nil
+            let (source, destination) = (program.buffers[member.source], program.buffers[member.destination])
+            precondition(source.dtype == destination.dtype, "an exchange that only moves data keeps the element type")
+            copies += member.copies.map {
+                Copy(
+                    box: BoxCopy(
+                        from: $0.from, sourceShape: source.box.dims, to: $0.to,
+                        destinationShape: destination.box.dims, elementByteCount: source.dtype.byteCount),
+                    buffer: member.source, destination: member.destination)
+            }
         }
+        self.copies = copies
+        self.reducers = reducers
+    }
+
+    // MARK: Preparing
+
+    private static func send(
+        _ message: ExchangeMessage, _ program: LocalProgram, _ staging: UnsafeMutableRawPointer
+    ) -> Send {
+        var direct: (buffer: Int, offset: Int)?
+        let pack = message.parts.flatMap { part -> [Copy] in
+            let buffer = program.exchanges[part.exchange].source
+            let source = program.buffers[buffer]
+            let copies = nodeCopies(of: part.transfer.box, partials: part.transfer.partials, in: source)
+            let isDense = copies.count == 1 || part.transfer.box.elementCount == source.box.elementCount
+            if let first = copies.first, first.isContiguous, isDense { direct = (buffer, first.sourceOffset) }
+            return copies.map { Copy(box: $0, buffer: buffer, offset: part.offset) }
+        }
+        return Send(
+            peer: message.peer, byteCount: message.byteCount, pack: pack, staging: staging,
+            direct: message.parts.count == 1 ? direct : nil)
+    }
+
+    private static func receive(
+        _ message: ExchangeMessage, _ program: LocalProgram, _ staging: UnsafeMutableRawPointer
+    ) -> Receive {
+        var direct: (buffer: Int, offset: Int)?
+        let unpack = message.parts.compactMap { part -> Copy? in
+            let exchange = program.exchanges[part.exchange]
+            if exchange.reduction != nil { return nil }
+            let (box, destination) = (part.transfer.box, program.buffers[exchange.destination])
+            let copy = BoxCopy(
+                from: Box(covering: box.dims), sourceShape: box.dims, to: box, destinationShape: destination.box.dims,
+                elementByteCount: destination.dtype.byteCount)
+            if copy.isContiguous { direct = (exchange.destination, copy.destinationOffset) }
+            return Copy(box: copy, buffer: exchange.destination, offset: part.offset)
+        }
+        return Receive(
+            peer: message.peer, byteCount: message.byteCount, unpack: unpack, staging: staging,
+            direct: message.parts.count == 1 ? direct : nil)
     }
 
     /// A copy of the box out of every tree node of a buffer, to consecutive dense parts.
@@ -98,38 +139,38 @@ final class ExchangeRunner {
         }
     }
 
+    // MARK: Running
+
     /// Sends this device's part.
     func start(fabric: any Fabric, tag: FrameTag) throws {
-        guard !sends.isEmpty else { return }
         var tag = tag
         tag.instruction = UInt32(index)
-        let source = table[exchange.source]
         for send in sends {
             var base = UnsafeRawPointer(send.staging)
             if let direct = send.direct {
-                base = UnsafeRawPointer(source + direct)
+                base = UnsafeRawPointer(table[direct.buffer] + direct.offset)
             } else {
-                for part in send.parts { part.run(from: source, to: send.staging) }
+                for copy in send.pack { copy.box.run(from: table[copy.buffer], to: send.staging + copy.offset) }
             }
             try fabric.send(
                 to: send.peer, tag: tag, bytes: UnsafeRawBufferPointer(start: base, count: send.byteCount))
         }
     }
 
-    /// Takes the peers' parts and completes the destination.
+    /// Takes the peers' parts and completes the destinations.
     func finish(fabric: any Fabric, tag: FrameTag, deadline: Duration) throws {
         var tag = tag
         tag.instruction = UInt32(index)
-        let source = table[exchange.source]
-        let destination = table[exchange.destination]
-        for copy in copies { copy.run(from: source, to: destination) }
+        for copy in copies { copy.box.run(from: table[copy.buffer], to: table[copy.destination]) }
         for receive in receives {
-            let base = receive.direct.map { destination + $0 } ?? receive.staging
+            var base = receive.staging
+            if let direct = receive.direct { base = table[direct.buffer] + direct.offset }
             try fabric.receive(
                 from: receive.peer, tag: tag,
                 into: UnsafeMutableRawBufferPointer(start: base, count: receive.byteCount), deadline: deadline)
-            if reducer == nil && receive.direct == nil { receive.unpack.run(from: receive.staging, to: destination) }
+            if receive.direct != nil { continue }
+            for copy in receive.unpack { copy.box.run(from: receive.staging + copy.offset, to: table[copy.buffer]) }
         }
-        reducer?.run()
+        for reducer in reducers { reducer.run() }
     }
 }

@@ -80,10 +80,14 @@ public final class Executor {
         let builder = KernelBuilder(
             program: program, table: table, weights: weights, pool: threads, scratch: scratch)
         var runners: [Int: ExchangeRunner] = [:]
-        for index in program.exchanges.indices {
-            runners[index] = ExchangeRunner(
-                exchange: program.exchanges[index], index: index, program: program, table: table,
-                staging: base + program.exchanges[index].stagingOffset, pool: threads, scratch: scratch)
+        let (buffers, room) = (table, scratch)
+        func runner(_ index: Int) -> ExchangeRunner {
+            if let known = runners[index] { return known }
+            let made = ExchangeRunner(
+                index: index, program: program, table: buffers, staging: base + program.exchanges[index].stagingOffset,
+                pool: threads, scratch: room)
+            runners[index] = made
+            return made
         }
         var steps: [Step] = []
         for (number, instruction) in program.instructions.enumerated() {
@@ -94,8 +98,8 @@ public final class Executor {
                         .invalidProgram, program: program.name, instruction: number,
                         operation: compute.opcode.rawValue, scope: compute.scope, reason: error.reason)
                 }
-            case .exchangeStart(let index): steps.append(runners[index].map { .start($0) } ?? .kernel({}))
-            case .exchangeFinish(let index): steps.append(runners[index].map { .finish($0) } ?? .kernel({}))
+            case .exchangeStart(let index): steps.append(.start(runner(index)))
+            case .exchangeFinish(let index): steps.append(.finish(runner(index)))
             }
         }
         self.steps = steps
@@ -130,6 +134,7 @@ public final class Executor {
     ) throws -> [Output] {
         // Another program of the pool may have reserved more since.
         guard scratch.allocate() else { throw Self.outOfMemory(program, scratch.byteCount) }
+        defer { residents.dropReplaced() }
         try resolveResidents(residents, request)
         try copyIn(inputs)
         for (index, step) in steps.enumerated() {
@@ -171,24 +176,29 @@ public final class Executor {
     }
 
     private func resolveResidents(_ store: ResidentStore, _ request: UInt64) throws(ExecutionError) {
-        for resident in program.residents {
+        // First what is read: what is left may replace it.
+        for resident in program.residents where !resident.isOutput {
             let byteCount = program.buffers[resident.buffer].byteCount
-            if resident.isOutput {
-                guard let base = store.make(request: request, name: resident.name, byteCount: byteCount) else {
-                    throw ExecutionError(
-                        .outOfMemory, program: program.name,
-                        reason: "no memory for \(byteCount) bytes of \(resident.name)")
-                }
-                table[resident.buffer] = base
-            } else {
-                guard let base = store.find(request: request, name: resident.name, byteCount: byteCount) else {
-                    throw ExecutionError(
-                        .missingResident, program: program.name,
-                        reason: "request \(request) left no \(resident.name) of \(byteCount) bytes; "
-                            + "run the program that makes it first")
-                }
-                table[resident.buffer] = base
+            guard let base = store.find(request: request, name: resident.name, byteCount: byteCount) else {
+                throw ExecutionError(
+                    .missingResident, program: program.name,
+                    reason: "request \(request) left no \(resident.name) of \(byteCount) bytes; "
+                        + "run the program that makes it first")
             }
+            table[resident.buffer] = base
+        }
+        let read = Set(program.residents.filter { !$0.isOutput }.map(\.name))
+        for resident in program.residents where resident.isOutput {
+            let byteCount = program.buffers[resident.buffer].byteCount
+            let isRead = read.contains(resident.name)
+            guard
+                let base = store.make(request: request, name: resident.name, byteCount: byteCount, isRead: isRead)
+            else {
+                throw ExecutionError(
+                    .outOfMemory, program: program.name,
+                    reason: "no memory for \(byteCount) bytes of \(resident.name)")
+            }
+            table[resident.buffer] = base
         }
     }
 

@@ -14,6 +14,7 @@ struct ProgramCheck {
             try need(isBuffer(entry.buffer), nil, "resident \(entry.name) names no buffer")
         }
         for (index, exchange) in program.exchanges.enumerated() { try checkExchange(index, exchange) }
+        let carried = try checkFused()
         for (index, instruction) in program.instructions.enumerated() {
             switch instruction {
             case .compute(let compute):
@@ -24,6 +25,8 @@ struct ProgramCheck {
             case .exchangeStart(let exchange), .exchangeFinish(let exchange):
                 try need(
                     program.exchanges.indices.contains(exchange), index, "it names an exchange that does not exist")
+                try need(
+                    !carried.contains(exchange), index, "it names an exchange that travels in another's messages")
             }
         }
     }
@@ -129,10 +132,6 @@ struct ProgramCheck {
         try need(isBuffer(exchange.source) && isBuffer(exchange.destination), nil, "\(place) names no buffer")
         let source = program.buffers[exchange.source]
         let destination = program.buffers[exchange.destination]
-        try need(
-            exchange.stagingOffset >= 0 && exchange.stagingOffset % 64 == 0
-                && exchange.stagingOffset + exchange.stagingByteCount(dtype: source.dtype) <= program.arenaByteCount,
-            nil, "\(place) has a staging area outside of the arena")
         let sourceBox = Box(covering: source.box.dims)
         let destinationBox = Box(covering: destination.box.dims)
         func inside(_ box: Box, _ outer: Box) -> Bool {
@@ -144,6 +143,36 @@ struct ProgramCheck {
                 && exchange.copies.allSatisfy {
                     inside($0.from, sourceBox) && inside($0.to, destinationBox) && $0.from.dims == $0.to.dims
                 }, nil, "\(place) moves boxes outside of its buffers")
+    }
+
+    /// The exchanges that travel in others' messages; those that carry them have room for all.
+    private func checkFused() throws(ExecutionError) -> Set<Int> {
+        var carried = Set<Int>()
+        for exchange in program.exchanges {
+            for index in exchange.fused {
+                try need(
+                    program.exchanges.indices.contains(index) && carried.insert(index).inserted, nil,
+                    "the exchange at \(exchange.scope) carries one that does not exist or is carried already")
+            }
+        }
+        func elementSize(_ index: Int) -> Int { program.buffers[program.exchanges[index].source].dtype.byteCount }
+        for (index, exchange) in program.exchanges.enumerated() {
+            if carried.contains(index) {
+                try need(exchange.fused.isEmpty, nil, "the carried exchange at \(exchange.scope) carries others")
+                continue
+            }
+            let sizes = program.exchangeIndices(startedBy: index).map(elementSize)
+            try need(
+                zip(sizes, sizes.dropFirst()).allSatisfy { $0 >= $1 }, nil,
+                "the elements in the messages of the exchange at \(exchange.scope) are not aligned")
+            try need(
+                exchange.stagingOffset >= 0 && exchange.stagingOffset % 64 == 0
+                    && exchange.stagingOffset + program.stagingByteCount(of: index) <= program.arenaByteCount,
+                nil,
+                "exchange \(index) (\(exchange.kind.rawValue)) at \(exchange.scope) has a staging area outside of the "
+                    + "arena")
+        }
+        return carried
     }
 
     private func need(_ condition: Bool, _ instruction: Int?, _ reason: String) throws(ExecutionError) {

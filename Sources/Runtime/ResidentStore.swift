@@ -8,6 +8,8 @@ public final class ResidentStore {
     }
 
     private var entries: [Key: AlignedMemory] = [:]
+    /// What a call that is running has replaced and may still read.
+    private var replaced: [AlignedMemory] = []
     /// Bytes held for all requests.
     public private(set) var byteCount = 0
 
@@ -32,16 +34,24 @@ public final class ResidentStore {
     }
 
     /// Room to leave something under a name, replacing what is there; nil where the system gives no memory.
-    func make(request: UInt64, name: String, byteCount: Int) -> UnsafeMutableRawPointer? {
+    ///
+    /// - Parameter isRead: what is there is read by the same call: it stays until ``dropReplaced()``.
+    func make(request: UInt64, name: String, byteCount: Int, isRead: Bool = false) -> UnsafeMutableRawPointer? {
         let key = Key(request: request, name: name)
         if let memory = entries[key] {
-            if memory.byteCount == byteCount { return memory.base }
-            self.byteCount -= memory.byteCount
+            if memory.byteCount == byteCount, !isRead { return memory.base }
+            if isRead { replaced.append(memory) } else { self.byteCount -= memory.byteCount }
             entries[key] = nil
         }
         guard let memory = AlignedMemory(byteCount: byteCount) else { return nil }
         entries[key] = memory
         self.byteCount += byteCount
         return memory.base
+    }
+
+    /// Frees what the call that has ended replaced.
+    func dropReplaced() {
+        byteCount -= replaced.reduce(0) { $0 + $1.byteCount }
+        replaced = []
     }
 }

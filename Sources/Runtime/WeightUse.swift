@@ -22,7 +22,9 @@ enum WeightUse {
                     note(buffer, layout(compute, position, program.buffers))
                 }
             case .exchangeStart(let index):
-                note(program.exchanges[index].source, .plain)
+                for exchange in program.exchangeIndices(startedBy: index) {
+                    note(program.exchanges[exchange].source, .plain)
+                }
             case .exchangeFinish: break
             }
         }

@@ -24,7 +24,7 @@ public struct CompiledProgram: Sendable {
     }
 }
 
-/// Sharding compiler: annotations → propagation → partitioning → one local program a device.
+/// Sharding compiler: annotations → propagation → partitioning → fusion and overlap of exchanges → one local program a device.
 public enum Compiler {
     /// Compiles a program.
     ///
@@ -48,7 +48,9 @@ public enum Compiler {
         var partitioner = Partitioner(
             program, rules: opRules, shardings: propagation.shardings, mesh: mesh, options: options)
         partitioner.run()
-        var emitter = LocalProgramEmitter(partitioner.result)
+        var schedule = CollectiveFusion.schedule(partitioner.result, limits: options.fusion ?? options.links.fusion)
+        if options.overlap { schedule = MessageOverlap.schedule(schedule, of: partitioner.result) }
+        var emitter = LocalProgramEmitter(partitioner.result, schedule)
         let locals = (0..<mesh.deviceCount).map { emitter.emit(device: $0) }
         if let dump = options.dump { PassText.locals(locals, dump) }
         let explanation = Explanation(

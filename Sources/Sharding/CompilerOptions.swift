@@ -31,6 +31,32 @@ public struct LinkCosts: Sendable, Hashable {
     /// Reductions up to so many bytes go to every device at once (one round); larger ones are reduced in pieces, and
     /// the pieces gathered (fewest bytes).
     public var oneShotByteCount: Int { Int((latency * bandwidth).rounded()) }
+
+    /// Exchanges travel in common messages as long as that saves time: copying the parts of one together and apart again
+    /// takes less than its latency, and where a product lies between, sending it does.
+    public var fusion: FusionLimits {
+        FusionLimits(byteCountMax: Int(latency * Self.copyBandwidth), waitingByteCountMax: oneShotByteCount)
+    }
+
+    /// Bytes a second that are packed and unpacked, on a common machine.
+    private static let copyBandwidth = 4e9
+}
+
+/// Up to which size exchanges that can start at one place are put into common messages.
+public struct FusionLimits: Sendable, Hashable {
+    /// Most bytes of a common message.
+    public var byteCountMax: Int
+    /// Most bytes of a common message that has to wait for a product which one of its parts need not wait for.
+    public var waitingByteCountMax: Int
+
+    /// Makes limits.
+    public init(byteCountMax: Int, waitingByteCountMax: Int) {
+        self.byteCountMax = byteCountMax
+        self.waitingByteCountMax = waitingByteCountMax
+    }
+
+    /// Every exchange has messages of its own.
+    public static let off = FusionLimits(byteCountMax: 0, waitingByteCountMax: 0)
 }
 
 /// Where the tensors that the caller gives lie.
@@ -49,17 +75,24 @@ public struct CompilerOptions: Sendable {
     public var links: LinkCosts
     /// Where inputs lie.
     public var inputs: InputPlacement
+    /// Which small exchanges travel in common messages; nil: as the links say (``LinkCosts/fusion``).
+    public var fusion: FusionLimits?
+    /// Exchanges start early and are waited for late, so that messages are on their way while devices compute.
+    public var overlap: Bool
     /// Called between passes with the pass's name and the program at that point as text.
     public var dump: (@Sendable (_ pass: String, _ text: String) -> Void)?
 
     /// Makes options; the defaults give the same bits on every mesh.
     public init(
         reductionOrder: ReductionOrder = .canonical, links: LinkCosts = .ethernet, inputs: InputPlacement = .anywhere,
+        fusion: FusionLimits? = nil, overlap: Bool = true,
         dump: (@Sendable (_ pass: String, _ text: String) -> Void)? = nil
     ) {
         self.reductionOrder = reductionOrder
         self.links = links
         self.inputs = inputs
+        self.fusion = fusion
+        self.overlap = overlap
         self.dump = dump
     }
 }

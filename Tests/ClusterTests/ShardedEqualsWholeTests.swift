@@ -11,25 +11,41 @@ struct ShardedEqualsWholeTests {
         var random = SeededGenerator(seed: UInt64(seed) &* 7919 &+ 3)
         let activation: DType = random.chance(60) ? .bf16 : .f32
         let program = RandomProgram(seed: UInt64(seed), activation: activation)
-        try check(program.program, inputs: program.inputs, seed: seed, &random)
+        try check([program.program], inputs: program.inputs, seed: seed, &random)
     }
 
     @Test("Random graphs with int8 products", arguments: 1000..<1150)
     func int8(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed) &* 7919 &+ 3)
         let program = RandomProgram(seed: UInt64(seed), activation: .bf16)
-        try check(program.programWithInt8Products, inputs: program.inputs, seed: seed, &random)
+        try check([program.programWithInt8Products], inputs: program.inputs, seed: seed, &random)
+    }
+
+    @Test("Random programs that find and replace what others left", arguments: 2000..<2100)
+    func residents(seed: Int) throws {
+        var random = SeededGenerator(seed: UInt64(seed) &* 7919 &+ 3)
+        let activation: DType = random.chance(60) ? .bf16 : .f32
+        let drawn = RandomProgram(seed: UInt64(seed), activation: activation, isInTwo: true)
+        let first = try #require(drawn.first)
+        try check([first, drawn.program, drawn.program], inputs: drawn.inputs, seed: seed, &random)
+    }
+
+    @Test("Random programs have all operations")
+    func variety() {
+        let programs = (0..<400 as Range<UInt64>).map { RandomProgram(seed: $0, activation: .f32).program }
+        let drawn = Set(programs.flatMap { $0.operations.map(\.opcode) })
+        #expect(drawn == Set(Opcode.allCases))
     }
 
     private func check(
-        _ program: Program, inputs: [String: HostTensor], seed: Int, _ random: inout SeededGenerator
+        _ programs: [Program], inputs: [String: HostTensor], seed: Int, _ random: inout SeededGenerator
     ) throws {
-        let whole = try Self.run(program, inputs, mesh: .single, rules: LogicalAxisRules([:]))
+        let whole = try Self.run(programs, inputs, mesh: .single, rules: LogicalAxisRules([:]))
         var checked = 0
         for _ in 0..<6 where checked < 2 {
             let (mesh, rules) = Self.layout(&random)
             do {
-                let sharded = try Self.run(program, inputs, mesh: mesh, rules: rules)
+                let sharded = try Self.run(programs, inputs, mesh: mesh, rules: rules)
                 checked += 1
                 for (name, expected) in whole {
                     #expect(
@@ -55,13 +71,18 @@ struct ShardedEqualsWholeTests {
         return (Mesh(axes, speeds: speeds), LogicalAxisRules(rules))
     }
 
+    /// All outputs of programs that run one after the other.
     private static func run(
-        _ program: Program, _ inputs: [String: HostTensor], mesh: Mesh, rules: LogicalAxisRules
+        _ programs: [Program], _ inputs: [String: HostTensor], mesh: Mesh, rules: LogicalAxisRules
     ) throws -> [String: HostTensor] {
-        let sources = program.parameters.mapValues { _ in ParameterSource.generated(seed: 11) }
+        var sources: [String: ParameterSource] = [:]
+        for name in programs.flatMap(\.parameters.keys) { sources[name] = .generated(seed: 11) }
         let cluster = SimulatedCluster(mesh: mesh, rules: rules, sources: sources)
-        let key = try cluster.installNow(program)
-        let result = try cluster.runNow(key, request: 1, inputs: inputs)
+        var result: [String: HostTensor] = [:]
+        for program in programs {
+            let key = try cluster.installNow(program)
+            result.merge(try cluster.runNow(key, request: 1, inputs: inputs)) { _, last in last }
+        }
         let traffic = cluster.traffic
         #expect(traffic.sent == traffic.planned, "bytes sent differ from the plan's")
         return result

@@ -86,7 +86,9 @@ func errorCode(_ bytes: [UInt8], limit: Int = ProtocolLimits.memberBytes) -> Pro
             _ = try Codec.decode(bytes)
             Issue.record("version 9 was taken")
         } catch {
-            #expect(error.description.contains("version 9") && error.description.contains("version 1"))
+            #expect(
+                error.description.contains("version 9")
+                    && error.description.contains("version \(ProtocolVersion.current)"))
         }
     }
 
@@ -147,6 +149,30 @@ func errorCode(_ bytes: [UInt8], limit: Int = ProtocolLimits.memberBytes) -> Pro
         #expect(try program { $0.exchanges[0].stagingOffset = 100 } == .bounds)
         #expect(try program { $0.exchanges[0].sends[0].partials = 5 } == .bounds)
         #expect(try program { $0.exchanges[0].sends[0].partials = 0 } == .bounds)
+    }
+
+    @Test func fusedExchanges() throws {
+        /// Three exchanges, and what each carries.
+        func carried(_ fused: [[Int]], arena: Int = 192 + 128) throws -> ProtocolError.Code? {
+            try program { program in
+                program.exchanges = fused.map { indices in
+                    var exchange = program.exchanges[0]
+                    exchange.fused = indices
+                    return exchange
+                }
+                program.arenaByteCount = arena
+            }
+        }
+        #expect(try carried([[1, 2], [], []]) == nil)
+        #expect(try carried([[], [2, 0], []]) == nil)
+        // One message of three has room for three.
+        #expect(try carried([[1, 2], [], []], arena: 192 + 64) == .bounds)
+        #expect(try carried([[], [], []], arena: 192) == nil)
+        #expect(try carried([[3], [], []]) == .bounds)
+        #expect(try carried([[1, 1], [], []]) == .bounds)
+        #expect(try carried([[0], [], []]) == .bounds)
+        #expect(try carried([[1], [2], []]) == .bounds)
+        #expect(try carried([[2], [2], []]) == .bounds)
     }
 
     @Test func programBoxes() throws {

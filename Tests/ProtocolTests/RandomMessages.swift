@@ -101,6 +101,7 @@ struct RandomMessages {
         program.outputs = list(0...3) { .init(name: $0.word(), buffer: $0.int(0...last), isPrimary: $0.flag()) }
         program.exchanges = list(1...3) { $0.exchange(program.buffers) }
         let exchanges = program.exchanges.count
+        if exchanges > 1, flag() { program.exchanges[exchanges - 1].fused = Array(0..<int(1...exchanges - 1)) }
         program.instructions = list(0...8) { this in
             switch this.int(0...2) {
             case 0: .exchangeStart(this.int(0...exchanges - 1))

@@ -67,6 +67,32 @@ struct ExecutorTests {
         #expect(error?.description.contains("twice") == true)
     }
 
+    @Test func whatACallReplacesIsReadToItsEnd() throws {
+        let (dims, box) = ([Dim(5)], Box(covering: [5]))
+        func instruction(_ opcode: Opcode, _ operands: [Int], _ result: Int, _ attributes: Attributes) -> Instruction {
+            .compute(.init(opcode: opcode, operands: operands, result: result, attributes: attributes, scope: "cache"))
+        }
+        let turning = try executor(
+            LocalProgram(
+                name: "turn", device: 0,
+                buffers: [.resident(0), .resident(1), .arena(offset: 0)].map {
+                    LocalBuffer(dtype: .f32, dims: dims, box: box, storage: $0)
+                },
+                residents: [
+                    .init(name: "twice", buffer: 0, isOutput: false), .init(name: "twice", buffer: 1, isOutput: true),
+                ], outputs: [.init(name: "y", buffer: 2, isPrimary: true)],
+                instructions: [
+                    instruction(.reverse, [0], 1, ["dims": .ints([0])]), instruction(.add, [0, 0], 2, [:]),
+                ], arenaByteCount: 64))
+        let store = ResidentStore()
+        let x = HostTensor([0, 1, 2, 3, 4] as [Float], dims: [5])
+        #expect(try run(try executor(doubling(isResident: true)), ["x": x], store, request: 1).isEmpty)
+        #expect(try run(turning, [:], store, request: 1)[0].tensor.floats == [0, 4, 8, 12, 16])
+        #expect(try run(turning, [:], store, request: 1)[0].tensor.floats == [16, 12, 8, 4, 0])
+        #expect(try run(try executor(reading), [:], store, request: 1)[0].tensor.floats == [0, 4, 8, 12, 16])
+        #expect(store.byteCount == 20)
+    }
+
     @Test func wrongInputsAreNamed() throws {
         let program = try executor(doubling(isResident: false))
         for inputs in [

@@ -40,6 +40,7 @@ final class TestFabric: Fabric {
     let size: Int
     private let network: TestNetwork
     private(set) var sentByteCount = 0
+    private(set) var sentMessageCount = 0
 
     init(rank: Int, size: Int, network: TestNetwork) {
         self.rank = rank
@@ -49,6 +50,7 @@ final class TestFabric: Fabric {
 
     func send(to peer: Int, tag: FrameTag, bytes: UnsafeRawBufferPointer) throws {
         sentByteCount += bytes.count
+        sentMessageCount += 1
         network.put(.init(tag: tag, bytes: Array(bytes)), from: rank, to: peer)
     }
 

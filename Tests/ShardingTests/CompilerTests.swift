@@ -105,4 +105,61 @@ struct CompilerTests {
         #expect(CostModel.sentByteCount(of: compiled.locals[1]) == 2 * 8 * 4 * 4)
         #expect(CostModel.sentByteCount(of: compiled.locals[0]) == 8 * 4 * 4)
     }
+
+    @Test("Readers of three parts of a sum each get theirs")
+    func partsOfSum() throws {
+        var builder = ProgramBuilder(name: "parts", activation: .f32)
+        let x = builder.input("x", TensorType(.f32, [Dim(6, granule: 1), Dim(8, granule: 1)]), axes: [nil, "mlp"])
+        let w = builder.parameter(
+            ParameterSpec(name: "w", part: "p", tensor: "w", fileDims: [4, 8]), granules: [nil, 1], axes: [nil, "mlp"])
+        let y = builder.add(.dot, [x, w], ["contract": .int(1)])
+        for part in 0..<3 {
+            let rows = builder.add(
+                .slice, [y], ["start": .ints([2 * part, 0]), "limit": .ints([2 * part + 2, 4])])
+            builder.output("part\(part)", builder.add(.activation, [rows], ["kind": .text("silu")]))
+        }
+        let compiled = try Compiler.compile(
+            builder.program, mesh: Mesh([.init("model", 2)]), rules: LogicalAxisRules(["mlp": ["model"]]))
+        let exchanges = compiled.locals[0].exchanges.filter { $0.kind != .slice }
+        #expect(exchanges.allSatisfy { $0.reduction != nil } && !exchanges.isEmpty)
+    }
+
+    @Test("A sum is split only where the granules of both operands lie between the same elements")
+    func granulesThatDiffer() throws {
+        for (granule, isSplit) in [(2, true), (3, false)] {
+            var builder = ProgramBuilder(name: "granules", activation: .f32)
+            let x = builder.input("x", TensorType(.f32, [Dim(3), Dim(4, granule: 2)]), axes: [nil, "mlp"])
+            let w = builder.parameter(
+                ParameterSpec(name: "w", part: "p", tensor: "w", fileDims: [5, 4]), granules: [nil, granule],
+                axes: [nil, "mlp"])
+            builder.output("y", builder.add(.dot, [x, w], ["contract": .int(1)]))
+            let compiled = try Compiler.compile(
+                builder.program, mesh: Mesh([.init("model", 2)]), rules: LogicalAxisRules(["mlp": ["model"]]))
+            #expect(compiled.locals[0].exchanges.contains { $0.reduction != nil } == isSplit)
+        }
+    }
+
+    @Test("An annotated value is cut at its granules, also where a reshape would have it cut elsewhere")
+    func annotatedReshape() throws {
+        var builder = ProgramBuilder(name: "reshape", activation: .f32)
+        let dims = [Dim(7, granule: 1), Dim(24, granule: 1)]
+        let x = builder.input("x", TensorType(.f32, dims), axes: ["rows", nil])
+        let y = builder.add(.activation, [x], ["kind": .text("silu")], axes: ["rows", nil])
+        let z = builder.add(.reshape, [y], ["sizes": .ints([168])])
+        builder.output("z", builder.add(.annotate, [z], axes: ["rows"]))
+        let compiled = try Compiler.compile(
+            builder.program, mesh: Mesh([.init("model", 3)]), rules: LogicalAxisRules(["rows": ["model"]]))
+        let parts = compiled.locals.map { $0.buffers[$0.outputs[0].buffer].box.ranges[0] }
+        #expect(parts == [0..<56, 56..<112, 112..<168])
+    }
+
+    @Test("Parts of different partings of an axis are never used together")
+    func partings() {
+        let (halves, pairs) = (AxisRef(axis: 0, preSize: 1, size: 2), AxisRef(axis: 0, preSize: 3, size: 2))
+        let search = CandidateSearch(
+            evidence: [(0, [halves]), (1, [pairs])], factorCount: 2, movable: [], splittable: [0, 1], granules: [6, 6])
+        let candidates = search.candidates(limit: 400)
+        #expect(candidates.contains([[halves], []]) && candidates.contains([[], [pairs]]))
+        #expect(!candidates.contains([[halves], [pairs]]))
+    }
 }

@@ -48,11 +48,13 @@ extension ClusterConfiguration {
         let subject =
             "\(model.loaded.name) in \(self.model.dtype.rawValue): \(count) of "
             + "\(model.defaults.width) x \(model.defaults.height) with guidance"
-        return PlannedRequest(
-            programs: planned,
-            report: PlanReport(
-                mesh: mesh, subject: subject, programs: planned.map(\.compiled), workerNames: workers.map(\.name),
-                memoryLimits: workers.map(\.memoryByteCount)))
+        var report = PlanReport(
+            mesh: mesh, subject: subject, programs: planned.map(\.compiled), workerNames: workers.map(\.name),
+            memoryLimits: workers.map(\.memoryByteCount))
+        if mesh.deviceCount <= PlannedRequest.timedDeviceMax {
+            report.predict(planned.map(\.compiled), profile: machineProfile)
+        }
+        return PlannedRequest(programs: planned, report: report)
     }
 
     /// Steps of a request with the configured settings that have a conditional half only.

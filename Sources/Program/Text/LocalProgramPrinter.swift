@@ -5,6 +5,8 @@ import Tensor
 ///     b17 = dot(b3, b5) {contract = 1} in "layers.3.attn1"
 ///     start e2: allReduce over [model], b17 -> b18 in "layers.3.attn1"
 ///       to 1: [0:64, 0:32], 2 partial results, 16384 bytes
+///
+/// What travels in the same messages follows as `with e3: …`.
 public struct LocalProgramPrinter: Sendable {
     private let local: LocalProgram
 
@@ -61,7 +63,15 @@ public struct LocalProgramPrinter: Sendable {
         switch instruction {
         case .compute(let compute): [Self.compute(compute)]
         case .exchangeFinish(let index): ["finish e\(index)"]
-        case .exchangeStart(let index): [Self.start(index, local.exchanges[index])] + messages(local.exchanges[index])
+        case .exchangeStart(let index): started(index)
+        }
+    }
+
+    private func started(_ index: Int) -> [String] {
+        local.exchangeIndices(startedBy: index).flatMap { number -> [String] in
+            let exchange = local.exchanges[number]
+            let indent = number == index ? "" : "  "
+            return ([Self.start(number, exchange, isCarried: number != index)] + messages(exchange)).map { indent + $0 }
         }
     }
 
@@ -70,8 +80,8 @@ public struct LocalProgramPrinter: Sendable {
             + ProgramText.attributes(compute.attributes) + place(compute.scope)
     }
 
-    static func start(_ index: Int, _ exchange: Exchange) -> String {
-        "start e\(index): \(exchange.kind.rawValue) over \(ProgramText.list(exchange.axes.map(ProgramText.name))), "
+    static func start(_ index: Int, _ exchange: Exchange, isCarried: Bool = false) -> String {
+        "\(isCarried ? "with" : "start") e\(index): \(exchange.kind.rawValue) over \(ProgramText.list(exchange.axes.map(ProgramText.name))), "
             + "b\(exchange.source) -> b\(exchange.destination)" + place(exchange.scope)
     }
 

@@ -18,8 +18,11 @@ public struct PartitionedProgramPrinter: Sendable {
             switch instruction {
             case .compute(let compute): lines.append("  " + LocalProgramPrinter.compute(compute))
             case .exchangeStart(let index):
-                let start = LocalProgramPrinter.start(index, first.exchanges[index])
-                lines.append("  \(start)  // \(sentByteCount(index)) bytes")
+                for number in first.exchangeIndices(startedBy: index) {
+                    let isCarried = number != index
+                    let start = LocalProgramPrinter.start(number, first.exchanges[number], isCarried: isCarried)
+                    lines.append("\(isCarried ? "    " : "  ")\(start)  // \(sentByteCount(number)) bytes")
+                }
             case .exchangeFinish(let index): lines.append("  finish e\(index)")
             }
         }

@@ -33,6 +33,7 @@ extension WireExchange {
         }
         stagingOffset = UInt64(clamping: exchange.stagingOffset)
         scope = exchange.scope
+        fused = exchange.fused.map { UInt32(clamping: $0) }
     }
 
     /// Decodes an exchange of a program whose buffers are known.
@@ -65,12 +66,8 @@ extension WireExchange {
         }
         exchange.reduction = try reductionValue(scope)
         exchange.stagingOffset = try Check.count(stagingOffset, ProtocolLimits.memoryBytes, "the staging offset")
-        let dtype = program.buffers[exchange.source].dtype
-        guard exchange.stagingOffset % 64 == 0,
-            let staging = exchange.boundedStagingByteCount(dtype: dtype),
-            exchange.stagingOffset + staging <= program.arenaByteCount || staging == 0
-        else {
-            throw ProtocolError(.bounds, "the staging area of the exchange at \(scope) does not lie in the arena")
+        for index in try Check.entries(fused, limit, "exchanges in the messages of another") {
+            exchange.fused.append(try Check.count(index, ProtocolLimits.programEntries, "a fused exchange at \(scope)"))
         }
         return exchange
     }
@@ -90,6 +87,41 @@ extension WireExchange {
         case .max: return .max
         case .argMax: return .argMax
         case nil: return nil
+        }
+    }
+}
+
+extension LocalProgram {
+    /// Refuses exchanges that carry what does not exist, what others carry too or what carries others, and staging areas
+    /// outside of the arena.
+    func checkExchanges() throws(ProtocolError) {
+        var carried = Set<Int>()
+        for exchange in exchanges {
+            for index in exchange.fused {
+                guard exchanges.indices.contains(index), exchanges[index].fused.isEmpty, carried.insert(index).inserted
+                else {
+                    throw ProtocolError(
+                        .bounds, "the exchange at \(exchange.scope) cannot carry the exchange number \(index)")
+                }
+            }
+        }
+        for (index, exchange) in exchanges.enumerated() where !carried.contains(index) {
+            var total = 0
+            for number in exchangeIndices(startedBy: index) {
+                let dtype = buffers[exchanges[number].source].dtype
+                guard total <= ProtocolLimits.memoryBytes,
+                    let staging = exchanges[number].boundedStagingByteCount(dtype: dtype)
+                else {
+                    throw ProtocolError(.bounds, "the staging area of the exchange at \(exchange.scope) is too large")
+                }
+                total += staging
+            }
+            guard exchange.stagingOffset % 64 == 0,
+                exchange.stagingOffset + total <= arenaByteCount || total == 0
+            else {
+                throw ProtocolError(
+                    .bounds, "the staging area of the exchange at \(exchange.scope) does not lie in the arena")
+            }
         }
     }
 }

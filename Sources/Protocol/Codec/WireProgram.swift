@@ -69,6 +69,7 @@ extension WireLocalProgram {
         for wire in try Check.entries(exchanges, limit, "exchanges") {
             program.exchanges.append(try wire.value(program))
         }
+        try program.checkExchanges()
         for wire in try Check.entries(instructions, limit, "instructions") {
             program.instructions.append(try wire.value(program))
         }

@@ -17,8 +17,11 @@ enum AttentionKernel {
             k.shape.suffix(2).elementsEqual([heads, depth]) && k.shape == v.shape && result.shape == q.shape
                 && k.shape.prefix(lead).elementsEqual(q.shape.prefix(lead)), "heads and leading dimensions agree")
         context.check((lead..<(lead + keyDims)).allSatisfy(k.isWhole), "all keys are here")
+        let isCausal = context.attributes.int("causal", default: 0) != 0
+        // Positions matter to a causal mask alone: others may have any part of the queries.
         context.check(
-            (lead..<(lead + queryDims)).dropFirst().allSatisfy(q.isWhole), "queries are split along one dimension")
+            !isCausal || (lead..<(lead + queryDims)).dropFirst().allSatisfy(q.isWhole),
+            "queries are split along one dimension")
         let inner = q.sizes[lead..<(lead + queryDims)].dropFirst().reduce(1, *)
         let first = queryDims > 0 ? q.ranges[lead].lowerBound * inner : 0
         let isUniform = q.dtype == k.dtype && k.dtype == v.dtype
@@ -26,7 +29,7 @@ enum AttentionKernel {
         let shape = tk_attention(
             queries: queries, keys: keys, depth: depth, q_stride: heads * depth, k_stride: heads * depth,
             v_stride: heads * depth, out_stride: heads * depth, scale: Float(context.attributes.float("scale")),
-            causal: context.attributes.int("causal", default: 0) != 0, first_query: first, dtype: dtype,
+            causal: isCausal, first_query: first, dtype: dtype,
             out_dtype: result.real)
         let isa = context.isa
         context.scratch.reserve(

@@ -6,6 +6,8 @@ struct BoxSet {
     let boxes: [Box]
     /// Elements of the largest box.
     let largest: Int
+    /// Boxes that differ.
+    let distinctCount: Int
     /// Mesh axes along which the boxes differ, once asked for.
     var varied: [AxisRef]?
     /// True where every element of a value of so many elements is in some box; once asked for.
@@ -14,6 +16,7 @@ struct BoxSet {
     init(_ boxes: [Box]) {
         self.boxes = boxes
         largest = boxes.map(\.elementCount).max() ?? 0
+        distinctCount = Set(boxes).count
     }
 }
 
@@ -64,8 +67,18 @@ struct BoxTable {
     }
 
     private func isPartition(_ boxes: [Box], _ whole: Int) -> Bool {
-        guard boxes.reduce(0, { $0 + $1.elementCount }) == whole else { return false }
-        return boxes.count > 64
+        boxes.reduce(0) { $0 + $1.elementCount } == whole && Self.areDisjoint(boxes)
+    }
+
+    /// True where no two of some different boxes have an element in common.
+    private static func areDisjoint(_ boxes: [Box]) -> Bool {
+        guard let rank = boxes.first?.ranges.count else { return true }
+        // Boxes of a grid differ in a dimension, and the ranges of each dimension do not overlap.
+        let isGrid = (0..<rank).allSatisfy { dim in
+            let ranges = Set(boxes.map { $0.ranges[dim] }).sorted { $0.lowerBound < $1.lowerBound }
+            return zip(ranges, ranges.dropFirst()).allSatisfy { $0.upperBound <= $1.lowerBound }
+        }
+        return isGrid
             || !boxes.indices.contains { i in
                 boxes[(i + 1)...].contains { !boxes[i].intersection($0).isEmpty }
             }

@@ -26,7 +26,8 @@ struct CandidateSearch {
         var found: [[[AxisRef]]] = []
         var pick = [Int](repeating: 0, count: atoms.count)
         search: while found.count < limit {
-            found += ordered(atoms, pick.indices.map { choices[$0][pick[$0]] })
+            let choice = pick.indices.map { choices[$0][pick[$0]] }
+            if areApart(atoms, choice) { found += ordered(atoms, choice) }
             for index in pick.indices.reversed() {
                 pick[index] += 1
                 if pick[index] < choices[index].count { continue search }
@@ -35,6 +36,13 @@ struct CandidateSearch {
             break
         }
         return found
+    }
+
+    /// True where no two parts that are used belong to different partings of an axis: 6 devices as 2 times 3 or as 3
+    /// times 2.
+    private func areApart(_ atoms: [AxisRef], _ choice: [Int?]) -> Bool {
+        let used = zip(atoms, choice).filter { $1 != nil }.map(\.0)
+        return !used.indices.contains { index in used[..<index].contains { $0.overlaps(used[index]) } }
     }
 
     /// The parts of axes that occur, cut where any list cuts them.

@@ -9,6 +9,8 @@ struct LocalProgramEmitter {
     /// For every output, the devices that hand over their box.
     private let primaries: [[Bool]]
     private let instructions: [Instruction]
+    /// For each exchange that carries others, those.
+    private let fused: [Int: [Int]]
     private var plans: [[Int]: MemoryPlacement] = [:]
 
     private struct MemoryPlacement {
@@ -16,18 +18,12 @@ struct LocalProgramEmitter {
         var byteCount: Int
     }
 
-    init(_ partitioned: PartitionedProgram) {
+    init(_ partitioned: PartitionedProgram, _ schedule: Schedule) {
         self.partitioned = partitioned
-        var instructions: [Instruction] = []
-        for step in partitioned.steps {
-            switch step {
-            case .compute(let instruction): instructions.append(.compute(instruction))
-            case .exchange(let index): instructions += [.exchangeStart(index), .exchangeFinish(index)]
-            }
-        }
-        self.instructions = instructions
+        instructions = schedule.instructions
+        fused = schedule.fused
         primaries = partitioned.outputs.map { Self.primaries(of: partitioned.buffers[$0.buffer].boxes) }
-        lifetimes = Self.lifetimes(partitioned, instructions)
+        lifetimes = Self.lifetimes(partitioned, schedule)
     }
 
     mutating func emit(device: Int) -> LocalProgram {
@@ -56,12 +52,12 @@ struct LocalProgramEmitter {
             local.buffers.append(entry)
         }
         local.instructions = instructions
-        local.exchanges = partitioned.exchanges.map { collective in
+        local.exchanges = partitioned.exchanges.enumerated().map { index, collective in
             let side = collective.moves.sides[device]
             return Exchange(
                 kind: collective.kind, axes: collective.axes, source: collective.source,
                 destination: collective.destination, sends: side.sends, receives: side.receives, copies: side.copies,
-                reduction: side.reduction, scope: collective.scope)
+                reduction: side.reduction, scope: collective.scope, fused: fused[index] ?? [])
         }
         for (index, output) in partitioned.outputs.enumerated() where !output.isResident {
             local.outputs.append(
@@ -79,8 +75,10 @@ struct LocalProgramEmitter {
     }
 
     /// Steps at which buffers, and after them staging areas, are in use; bytes are filled in for each device.
-    private static func lifetimes(
-        _ partitioned: PartitionedProgram, _ instructions: [Instruction]
+    ///
+    /// A buffer's id is its number, a staging area's the number of buffers and that of the exchange that is named.
+    static func lifetimes(
+        _ partitioned: PartitionedProgram, _ schedule: Schedule
     ) -> [MemoryPlan.Lifetime] {
         let bufferCount = partitioned.buffers.count
         var first: [Int?] = Array(repeating: nil, count: bufferCount)
@@ -93,17 +91,19 @@ struct LocalProgramEmitter {
             if case .input = buffer.kind { touch(index, 0) }
         }
         var staging: [Int: (start: Int, finish: Int)] = [:]
-        for (step, instruction) in instructions.enumerated() {
-            switch instruction {
+        for (step, entry) in schedule.steps.enumerated() {
+            switch entry {
             case .compute(let compute):
                 for buffer in compute.operands + [compute.result] { touch(buffer, step) }
-            case .exchangeStart(let index), .exchangeFinish(let index):
-                touch(partitioned.exchanges[index].source, step)
-                touch(partitioned.exchanges[index].destination, step)
-                staging[index] = (staging[index]?.start ?? step, step)
+            case .start(let group), .finish(let group):
+                for index in group {
+                    touch(partitioned.exchanges[index].source, step)
+                    if case .finish = entry { touch(partitioned.exchanges[index].destination, step) }
+                }
+                staging[group[0]] = (staging[group[0]]?.start ?? step, step)
             }
         }
-        for output in partitioned.outputs where !output.isResident { touch(output.buffer, instructions.count) }
+        for output in partitioned.outputs where !output.isResident { touch(output.buffer, schedule.steps.count) }
         var lifetimes: [MemoryPlan.Lifetime] = []
         for (index, buffer) in partitioned.buffers.enumerated() {
             guard let start = first[index] else { continue }
@@ -123,9 +123,13 @@ struct LocalProgramEmitter {
         let bufferCount = local.buffers.count
         let sizes = lifetimes.map { lifetime in
             if lifetime.id < bufferCount { return local.buffers[lifetime.id].byteCount }
-            let collective = partitioned.exchanges[lifetime.id - bufferCount]
-            return collective.moves.stagingByteCount(
-                device: local.device, elementSize: local.buffers[collective.source].dtype.byteCount)
+            let index = lifetime.id - bufferCount
+            return ([index] + (fused[index] ?? [])).reduce(0) { sum, index in
+                let collective = partitioned.exchanges[index]
+                return sum
+                    + collective.moves.stagingByteCount(
+                        device: local.device, elementSize: local.buffers[collective.source].dtype.byteCount)
+            }
         }
         let placement = plans[sizes] ?? place(sizes, bufferCount)
         plans[sizes] = placement

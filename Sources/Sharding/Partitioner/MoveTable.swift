@@ -64,18 +64,28 @@ struct MoveTable {
     mutating func move(from: Int, to: Int, _ geometry: inout ShardGeometry) -> Moves {
         let key = MoveKey(from: from, to: to)
         if let known = moves[key] { return known }
+        var result = transfers(from: from, to: to, groups: geometry.groups(along: geometry.variedAxes(from)), geometry)
+        // Where some send more than others, and others hold the same, these help.
+        let count = geometry.mesh.deviceCount
+        if count <= 64, result.sentMax * count > result.sentTotal, geometry.table[from].distinctCount < count {
+            let shared = transfers(from: from, to: to, groups: [Array(0..<count)], geometry)
+            if shared.sentMax * 8 <= result.sentMax * 7 { result = shared }
+        }
+        moves[key] = result
+        return result
+    }
+
+    private func transfers(from: Int, to: Int, groups: [[Int]], _ geometry: ShardGeometry) -> Moves {
         let (held, wanted) = (geometry.table[from].boxes, geometry.table[to].boxes)
         var sides = [Moves.Side](repeating: Moves.Side(), count: geometry.mesh.deviceCount)
-        for group in geometry.groups(along: geometry.variedAxes(from)) {
+        for group in groups {
             let parts = ExchangePlanner.redistribute(
                 group: group, held: group.map { held[$0] }, wanted: group.map { wanted[$0] })
             for (device, part) in zip(group, parts) {
                 sides[device] = .init(sends: part.sends, receives: part.receives, copies: part.copies)
             }
         }
-        let result = Moves(sides, coordinates: geometry.coordinates)
-        moves[key] = result
-        return result
+        return Moves(sides, coordinates: geometry.coordinates)
     }
 
     /// The transfers that reduce partial results into boxes inside those they lie in.

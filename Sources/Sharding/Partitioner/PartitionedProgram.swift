@@ -61,6 +61,12 @@ struct Moves: Sendable {
     var sides: [Side]
     /// Elements (times partial results) that the busiest device sends.
     let sentMax: Int
+    /// Elements (times partial results) that all devices send.
+    let sentTotal: Int
+    /// By device, whom it sends something, ascending.
+    let peers: [[Int]]
+    /// Elements (times partial results) of the largest message from one device to another.
+    let messageElementMax: Int
     /// True where nothing is sent and nothing combined.
     let isLocal: Bool
     /// Mesh axes along which messages travel.
@@ -70,6 +76,11 @@ struct Moves: Sendable {
 
     func stagingByteCount(device: Int, elementSize: Int) -> Int {
         staging[elementSize == 4 ? 2 : elementSize - 1][device]
+    }
+
+    /// Most bytes that a device's staging area takes.
+    func stagingByteCountMax(elementSize: Int) -> Int {
+        staging[elementSize == 4 ? 2 : elementSize - 1].max() ?? 0
     }
 
     init(_ sides: [Side], coordinates: [[Int]]) {
@@ -92,9 +103,17 @@ struct Moves: Sendable {
                 return side.receives.reduce(side.sends.reduce(0, bytes), bytes)
             }
         }
-        sentMax = sides.reduce(0) { most, side in
-            max(most, side.sends.reduce(0) { $0 + $1.box.elementCount * $1.partials })
+        let sent = sides.map { side in side.sends.reduce(0) { $0 + $1.box.elementCount * $1.partials } }
+        sentMax = sent.max() ?? 0
+        sentTotal = sent.reduce(0, +)
+        var largest = 0
+        peers = sides.map { side in
+            var sizes: [Int: Int] = [:]
+            for send in side.sends { sizes[send.peer, default: 0] += send.box.elementCount * send.partials }
+            largest = max(largest, sizes.values.max() ?? 0)
+            return sizes.keys.sorted()
         }
+        messageElementMax = largest
         isLocal = sides.allSatisfy { $0.sends.isEmpty && $0.reduction == nil }
     }
 }

@@ -52,7 +52,8 @@ extension Partitioner {
             }
         }
         if states[value].buffer(of: set) == nil { states[value].copies.append((set, destination)) }
-        if geometry.table.isComplete(set, dims: type.dims) || states[value].copies.count > 1 {
+        // Parts may be all that readers wanted so far: others still need the partial results.
+        if states[value].copies.contains(where: { geometry.table.isComplete($0.set, dims: type.dims) }) {
             states[value].layout = layout.dims.isEmpty && type.rank > 0 ? pending.layout : layout
             states[value].pending = nil
         }

@@ -15,8 +15,9 @@ extension Partitioner {
         var dims = operation.type.dims
         dims[rank - 2] = Dim(parts * k, granule: k)
         let type = TensorType(.f32, dims)
-        // Where only the caller reads the result every device merges some rows.
-        let target = isFinal[id] ? rowPieces(assignment, partial) : assignment.set
+        // Where only the caller reads the result, and may have it anywhere, every device merges some rows.
+        let isFree = isFinal[id] && !shardings[id].dims.contains { !$0.isOpen }
+        let target = isFree ? rowPieces(assignment, partial) : assignment.set
         let rows = geometry.table[assignment.set].boxes
         let own = rows.indices.map { device in
             var box = rows[device]
@@ -39,6 +40,7 @@ extension Partitioner {
                     opcode: .mergeTopK, operands: [gathered], result: buffer, attributes: ["k": .int(k)],
                     scope: operation.scope)))
         place(id, assignment.layout, target, buffer)
+        settle(id, operation)
     }
 
     /// Rows of the result cut among the devices that share them.

@@ -150,10 +150,9 @@ struct Partitioner {
     }
 
     /// An annotation says where the value lives: brings it there once, for all readers.
-    private mutating func settle(_ id: Program.ValueID, _ operation: Program.Operation) {
+    mutating func settle(_ id: Program.ValueID, _ operation: Program.Operation) {
         guard let left = states[id].layout, let wanted = demanded(id, from: left), wanted != left else { return }
         let set = geometry.set(operation.type.dims, wanted)
-        if states[id].pending == nil, states[id].buffer(of: set) != nil { return states[id].layout = wanted }
         _ = require(id, set, wanted, scope: operation.scope)
         states[id].layout = wanted
         if let index = states[id].copies.firstIndex(where: { $0.set == set }) { states[id].copies.swapAt(0, index) }
@@ -179,7 +178,8 @@ struct Partitioner {
         var layout = from
         var used: [AxisRef] = []
         for (dim, entry) in shardings[id].dims.enumerated() where !entry.isOpen {
-            if layout.dims[dim].axes != entry.axes.merged { layout.dims[dim] = .init(axes: entry.axes.merged) }
+            // An annotation means cuts at granules, wherever a reshape has them.
+            layout.dims[dim] = .init(axes: entry.axes.merged)
             used += entry.axes
         }
         for (dim, entry) in shardings[id].dims.enumerated() where entry.isOpen && used.overlaps(layout.dims[dim].axes) {
@@ -215,7 +215,7 @@ struct Partitioner {
         let scope = "output \(output.name)"
         var layout = states[output.value].layout ?? Layout(shardings[output.value].dims.map(\.axes))
         // What other programs find is described by axes alone.
-        if output.isResident { layout = Layout(layout.dims.map(\.axes)) }
+        if output.isResident { layout = givenLayout(output) ?? Layout(layout.dims.map(\.axes)) }
         var set = geometry.set(operation.type.dims, layout)
         if !output.isResident {
             if let pending = states[output.value].pending, states[output.value].copies.isEmpty {
@@ -240,5 +240,15 @@ struct Partitioner {
             result.residents[output.name] = layout
         }
         result.outputs.append((output.name, buffer, output.isResident))
+    }
+
+    /// How an earlier program left what an output replaces: so it stays, for this program may run again.
+    private func givenLayout(_ output: Program.Output) -> Layout? {
+        guard program.residentInputs.contains(output.name) else { return nil }
+        let type = program.type(of: output.value)
+        let input = program.operations.firstIndex {
+            $0.opcode == .input && $0.attributes.text("name") == output.name && $0.type == type
+        }
+        return input.map { Layout(shardings[$0].dims.map(\.axes)) }
     }
 }

@@ -100,24 +100,12 @@ extension CostModel {
         return worker.instructionSeconds + max(compute, memory)
     }
 
-    /// Predicted seconds of an exchange on one device if nobody has to wait: the latency of its links a message, and the
-    /// larger of what it sends and receives over their bandwidth (links carry both directions at once).
-    public static func seconds(
-        of exchange: Exchange, in local: LocalProgram, profile: MachineProfile
-    ) -> Double {
-        let dtype = local.buffers[exchange.source].dtype
-        func total(_ transfers: [Exchange.Transfer], _ link: (Int) -> MachineProfile.Link) -> Double {
-            var latency = 0.0
-            let bytes = transfers.reduce(0.0) { sum, transfer in
-                let link = link(transfer.peer)
-                latency = max(latency, link.latency)
-                return sum + Double(exchange.byteCount(of: transfer, dtype: dtype)) / link.bandwidth
-            }
-            return latency + bytes
+    /// Messages that one device sends in one call.
+    public static func messageCount(of local: LocalProgram) -> Int {
+        local.instructions.reduce(0) { sum, instruction in
+            guard case .exchangeStart(let index) = instruction else { return sum }
+            return sum + local.messages(sentBy: index).count
         }
-        return max(
-            total(exchange.sends) { profile[local.device, $0] },
-            total(exchange.receives) { profile[$0, local.device] })
     }
 
     /// Bytes that some programs need on a device at once: weights, the largest arena, and what one request keeps.

@@ -43,12 +43,28 @@ extension PlanReport {
         var lines = ["Program \(program.name), \(program.name == "step" ? "a call a step" : "a call a request")"]
         let shares = program.flops.map { Self.percent($0, of: total) }
         lines.append("  work    \(Self.count(total, "FLOP")): " + perWorker(shares))
+        if let timing = program.timing { lines.append("  time    " + Self.time(timing)) }
         let sent = program.sentBytes.reduce(0, +)
         guard sent > 0 else { return lines + ["  sent    nothing"] }
         let each = program.sentBytes.map { $0 < 1024 ? "\($0) bytes" : "\($0) bytes (\(Self.bytes($0)))" }
-        lines.append("  sent    \(Self.bytes(sent)): " + perWorker(each))
+        let messages = "\(program.messages) \(program.messages == 1 ? "message" : "messages")"
+        lines.append("  sent    \(Self.bytes(sent)) in \(messages): " + perWorker(each))
         lines += self.links(program.links)
         return lines + Self.collectives(program.collectives)
+    }
+
+    /// `12.5 ms predicted; of the time that messages take, 40.0 % is spent waiting and 60.0 % computing`.
+    private static func time(_ timing: Timing) -> String {
+        let text = "\(duration(timing.seconds)) predicted"
+        let (waiting, hidden) = (timing.waitingSeconds.reduce(0, +), timing.hiddenSeconds.reduce(0, +))
+        guard waiting + hidden > 0 else { return text }
+        let parts = [waiting, hidden].map { percent(Int($0 * 1e9), of: Int((waiting + hidden) * 1e9)) }
+        return text + "; while messages are on their way, workers wait for \(parts[0]) of the time and compute for "
+            + parts[1]
+    }
+
+    private static func duration(_ seconds: Double) -> String {
+        seconds < 1e-3 ? "\(tenths(seconds * 1e6)) µs" : "\(tenths(seconds * 1000)) ms"
     }
 
     /// "25.0 % by each worker", or the value of each.

@@ -40,10 +40,24 @@ public struct PlanReport: Sendable, Codable, Hashable {
         public var collectives: [Collective]
         /// Payload bytes that each worker sends in one call, by rank.
         public var sentBytes: [Int]
+        /// Messages that all workers together send in one call.
+        public var messages: Int
         /// Payload bytes of one call on each link that carries any.
         public var links: [Link]
         /// Floating-point operations of each worker in one call, by rank.
         public var flops: [Int]
+        /// How long a call takes; nil where nothing was predicted.
+        public var timing: Timing?
+    }
+
+    /// Predicted times of one call.
+    public struct Timing: Sendable, Codable, Hashable {
+        /// Seconds until the last worker has finished.
+        public var seconds: Double
+        /// Seconds that each worker waits for messages, by rank.
+        public var waitingSeconds: [Double]
+        /// Seconds that each would wait more if it did nothing else while messages are on their way, by rank.
+        public var hiddenSeconds: [Double]
     }
 
     /// One direction between two workers.
@@ -66,7 +80,7 @@ public struct PlanReport: Sendable, Codable, Hashable {
         public var scope: String
         /// Payload bytes that all workers together send.
         public var bytes: Int
-        /// Rounds of messages: 2 for an all-reduce that scatters partial sums and gathers results.
+        /// Rounds of messages, which may carry other collectives too: 2 for an all-reduce that scatters partial sums and gathers results.
         public var exchanges: Int
     }
 
@@ -107,7 +121,8 @@ public struct PlanReport: Sendable, Codable, Hashable {
         self.programs = programs.map { program in
             ProgramPlan(
                 name: program.name, collectives: Self.collectives(program),
-                sentBytes: program.locals.map { CostModel.sentByteCount(of: $0) }, links: Self.links(program),
+                sentBytes: program.locals.map { CostModel.sentByteCount(of: $0) },
+                messages: program.locals.reduce(0) { $0 + CostModel.messageCount(of: $1) }, links: Self.links(program),
                 flops: program.locals.map { CostModel.flops(of: $0) })
         }
         workers = (0..<mesh.deviceCount).map { rank in
@@ -122,6 +137,19 @@ public struct PlanReport: Sendable, Codable, Hashable {
                 weightBytes: weights, arenaBytes: arena, residentBytes: residents,
                 totalBytes: weights + arena + residents,
                 limitBytes: memoryLimits.indices.contains(rank) ? memoryLimits[rank] : nil)
+        }
+    }
+
+    /// Adds what a call of each program takes on these machines.
+    ///
+    /// - Parameter programs: those that the report was made from.
+    public mutating func predict(_ programs: [CompiledProgram], profile: MachineProfile) {
+        for (index, program) in programs.enumerated() where self.programs.indices.contains(index) {
+            let timeline = Timeline.predict(locals: program.locals, profile: profile)
+            self.programs[index].timing = Timing(
+                seconds: timeline.duration,
+                waitingSeconds: program.locals.indices.map { timeline.seconds(.wait, device: $0) },
+                hiddenSeconds: timeline.hiddenSeconds)
         }
     }
 

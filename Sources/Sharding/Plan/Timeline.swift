@@ -38,6 +38,9 @@ public struct Timeline: Sendable, Hashable {
     /// By device, in the order of time; without gaps, as a device is always in some instruction.
     public var devices: [[Entry]]
 
+    /// Seconds by device that it would have waited more, had it waited for every exchange as soon as it had sent its part.
+    public var hiddenSeconds: [Double]
+
     /// Seconds until the last device has finished.
     public var duration: Double { devices.reduce(0) { max($0, $1.last?.end ?? 0) } }
 
@@ -55,7 +58,7 @@ public struct Timeline: Sendable, Hashable {
         precondition(locals.count == profile.workers.count, "a timeline has a machine for every device")
         var simulation = Simulation(locals: locals, profile: profile)
         simulation.run()
-        return Timeline(devices: simulation.entries)
+        return Timeline(devices: simulation.entries, hiddenSeconds: simulation.hidden)
     }
 }
 
@@ -64,6 +67,9 @@ private struct Simulation {
     let locals: [LocalProgram]
     let profile: MachineProfile
     private(set) var entries: [[Timeline.Entry]]
+    private(set) var hidden: [Double]
+    /// By device and exchange: when it had sent its part.
+    private var sent: [[Double]]
     private var clocks: [Double]
     private var next: [Int]
     private var outFree: [Double]
@@ -77,11 +83,13 @@ private struct Simulation {
         self.profile = profile
         let zeros = [Double](repeating: 0, count: locals.count)
         entries = locals.map { _ in [] }
+        hidden = zeros
+        sent = locals.map { $0.exchanges.map { _ in 0 } }
         clocks = zeros
         outFree = zeros
         inFree = zeros
         next = locals.map { _ in 0 }
-        awaited = locals.map { $0.exchanges.map(\.receives.count) }
+        awaited = locals.map { local in local.exchanges.indices.map { local.messages(receivedBy: $0).count } }
         arrival = locals.map { $0.exchanges.map { _ in 0 } }
     }
 
@@ -123,6 +131,7 @@ private struct Simulation {
             start(device, index, exchange)
         case .exchangeFinish(let exchange):
             let waiting = arrival[device][exchange] - clocks[device]
+            hidden[device] += max(0, arrival[device][exchange] - sent[device][exchange]) - max(0, waiting)
             if waiting > 0 { spend(device, index, .wait, waiting) }
             spend(
                 device, index, .combine, worker.instructionSeconds + combining(exchange, local) / worker.memoryBandwidth
@@ -132,28 +141,38 @@ private struct Simulation {
 
     private mutating func start(_ device: Int, _ instruction: Int, _ index: Int) {
         let local = locals[device]
-        let exchange = local.exchanges[index]
-        let dtype = local.buffers[exchange.source].dtype
-        if !exchange.sends.isEmpty { spend(device, instruction, .send, profile.workers[device].instructionSeconds) }
-        for send in exchange.sends {
-            let link = profile[device, send.peer]
-            let seconds = Double(exchange.byteCount(of: send, dtype: dtype)) / link.bandwidth
+        let messages = local.messages(sentBy: index)
+        if !messages.isEmpty {
+            let worker = profile.workers[device]
+            // Only the parts of a common message are copied together; others leave from where they are.
+            let copied = messages.reduce(0) { $0 + ($1.parts.count > 1 ? 2 * $1.byteCount : 0) }
+            spend(
+                device, instruction, .send, worker.instructionSeconds + Double(copied) / worker.memoryBandwidth)
+        }
+        for message in messages {
+            let link = profile[device, message.peer]
+            let seconds = Double(message.byteCount) / link.bandwidth
             let begin = max(clocks[device], outFree[device])
             outFree[device] = begin + seconds
-            let end = max(begin + link.latency, inFree[send.peer]) + seconds
-            inFree[send.peer] = end
-            arrival[send.peer][index] = max(arrival[send.peer][index], end)
-            awaited[send.peer][index] -= 1
+            let end = max(begin + link.latency, inFree[message.peer]) + seconds
+            inFree[message.peer] = end
+            arrival[message.peer][index] = max(arrival[message.peer][index], end)
+            awaited[message.peer][index] -= 1
         }
+        sent[device][index] = clocks[device]
     }
 
-    /// Bytes that adding up what arrived reads and writes; that plain data gets to its place is in the link's figures.
+    /// Bytes that adding up what arrived reads and writes, and that taking a common message apart does; that plain data
+    /// gets to its place is in the link's figures.
     private func combining(_ index: Int, _ local: LocalProgram) -> Double {
-        let exchange = local.exchanges[index]
-        guard exchange.reduction != nil else { return 0 }
-        let dtype = local.buffers[exchange.source].dtype
-        let received = exchange.receives.reduce(0) { $0 + exchange.byteCount(of: $1, dtype: dtype) }
-        return Double(received + 2 * local.buffers[exchange.destination].byteCount)
+        let isCommon = !local.exchanges[index].fused.isEmpty
+        return local.exchangeIndices(startedBy: index).reduce(0) { sum, index in
+            let exchange = local.exchanges[index]
+            let dtype = local.buffers[exchange.source].dtype
+            let received = exchange.receives.reduce(0) { $0 + exchange.byteCount(of: $1, dtype: dtype) }
+            if exchange.reduction == nil { return sum + (isCommon ? Double(2 * received) : 0) }
+            return sum + Double(received + 2 * local.buffers[exchange.destination].byteCount)
+        }
     }
 
     private mutating func spend(_ device: Int, _ instruction: Int, _ kind: Timeline.Kind, _ seconds: Double) {

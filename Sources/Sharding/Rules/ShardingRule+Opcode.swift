@@ -72,7 +72,9 @@ extension ShardingRule {
             let rank = types[0].rank
             let lead = rank - operation.attributes.int("queryDims") - 2
             builder.passLeading(lead, operands: [0, 1, 2])
-            for dim in lead..<(rank - 2) { builder.pass(result: dim, [(0, dim)]) }
+            // A causal mask counts queries row by row: those of one device are consecutive.
+            let isCausal = operation.attributes.int("causal", default: 0) != 0
+            for dim in lead..<(rank - 2) where !isCausal || dim == lead { builder.pass(result: dim, [(0, dim)]) }
             builder.pass(result: rank - 2, [(0, rank - 2), (1, types[1].rank - 2), (2, types[2].rank - 2)])
         }
     }

@@ -1,7 +1,8 @@
 import Program
 
 extension ShardingRule {
-    /// Operations on pictures `[…, Y, X, C]`: rows and columns are read through windows.
+    /// Operations on pictures `[…, Y, X, C]`: rows, and columns where kernels take a part of them, are read through
+    /// windows. The others' columns carry no factor: they are whole.
     static func picture(
         _ operation: Program.Operation, _ types: [TensorType], _ builder: inout ShardingRuleBuilder
     ) {
@@ -12,25 +13,21 @@ extension ShardingRule {
             let isDepthwise = operation.opcode == .depthwiseConv
             builder.passLeading(rank - 3, operands: [0])
             builder.pass(result: rank - 1, isDepthwise ? [(0, rank - 1), (1, 0)] : [(1, 0), (2, 0)])
-            for (index, dim) in [rank - 3, rank - 2].enumerated() {
-                let window = Window(
-                    kernel: isDepthwise ? 3 : types[1].sizes[2 + index],
-                    stride: attributes.int("stride", default: 1), padLow: attributes.int("padLow", default: 1),
-                    upsample: attributes.int("upsample", default: 1))
-                builder.pass(result: dim, operand: 0, dim: dim, .window(dim, window))
-            }
+            let window = Window(
+                kernel: isDepthwise ? 3 : types[1].sizes[2],
+                stride: attributes.int("stride", default: 1), padLow: attributes.int("padLow", default: 1),
+                upsample: attributes.int("upsample", default: 1))
+            builder.pass(result: rank - 3, operand: 0, dim: rank - 3, .window(rank - 3, window))
         case .spaceToDepth:
             builder.passLeading(rank - 3, operands: [0])
-            for dim in [rank - 3, rank - 2] {
-                builder.pass(result: dim, operand: 0, dim: dim, .window(dim, Window(kernel: 2, stride: 2)))
-            }
+            let blocks = Window(kernel: 2, stride: 2)
+            builder.pass(result: rank - 3, operand: 0, dim: rank - 3, .window(rank - 3, blocks))
             builder.pass(result: rank - 1, [(0, rank - 1)])
         case .depthToSpace:
             // [a…, y, x, 2, 2, c] -> [a…, 2y, 2x, c]
             builder.passLeading(rank - 5, operands: [0])
-            for dim in [rank - 5, rank - 4] {
-                builder.pass(result: dim, operand: 0, dim: dim, .window(dim, Window(kernel: 1, upsample: 2)))
-            }
+            let blocks = Window(kernel: 1, upsample: 2)
+            builder.pass(result: rank - 5, operand: 0, dim: rank - 5, .window(rank - 5, blocks))
             builder.pass(result: rank - 3, [(0, rank - 1)])
         case .resize:
             builder.passLeading(rank - 3, operands: [0])

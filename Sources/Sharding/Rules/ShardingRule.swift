@@ -108,8 +108,15 @@ struct ShardingRuleBuilder {
     /// A factor that is reduced away.
     mutating func reduce(_ kind: ReductionKind, _ operands: [(operand: Int, dim: Int)], isTree: Bool = true) {
         guard let first = operands.first else { return }
-        let count = operandTypes[first.operand].dims[first.dim].granuleCount
-        guard operands.allSatisfy({ operandTypes[$0.operand].dims[$0.dim].granuleCount == count }) else { return }
+        // Equal numbers of granules are not enough: they must lie between the same elements.
+        let dim = operandTypes[first.operand].dims[first.dim]
+        let count = dim.granuleCount
+        guard
+            operands.allSatisfy({
+                let other = operandTypes[$0.operand].dims[$0.dim]
+                return other.granuleCount == count && (count <= 1 || other.granule == dim.granule)
+            })
+        else { return }
         // Partial results are f32; sums are rounded when they are complete.
         guard resultType.dtype == .f32 || (kind == .sum && resultType.dtype == .bf16) else { return }
         let factor = append(.reduction(kind), count)

@@ -2,20 +2,27 @@ import Program
 import Tensor
 
 /// A random small program over all kinds of operations, with random annotations and inputs.
+///
+/// Blocks turn one picture `[batch, rows, columns, channels]` into the next, which may have other rows, columns and
+/// channels, and other granules.
 struct RandomProgram {
-    private(set) var builder: ProgramBuilder
-    private(set) var inputs: [String: HostTensor] = [:]
-    private var random: SeededGenerator
+    var builder: ProgramBuilder
+    var inputs: [String: HostTensor] = [:]
+    var random: SeededGenerator
     private var weightCount = 0
-    private let batch: Dim
+    let batch: Dim
     private let rows: Dim
     private let columns: Dim
+
+    /// A program before ``program`` that leaves a picture for it on the devices.
+    private(set) var first: Program?
 
     static let logicalAxes = ["batch", "rows", "heads", "mlp", "vocab", "other"]
 
     var program: Program { builder.program }
 
-    init(seed: UInt64, activation: DType) {
+    /// - Parameter isInTwo: cuts it into two programs, of which the second takes what the first leaves.
+    init(seed: UInt64, activation: DType, isInTwo: Bool = false) {
         random = SeededGenerator(seed: seed)
         builder = ProgramBuilder(name: "random", activation: activation)
         batch = Dim(random.int(1...3), granule: 1)
@@ -23,14 +30,34 @@ struct RandomProgram {
         rows = Dim(granule * random.int(1...5), granule: granule)
         columns = Dim(2 * random.int(1...3))
         var x = picture(channels: random.int(1...3) * 4)
-        for index in 0..<random.int(1...6) {
-            x = builder.scope("block\(index)") { _ in x }
-            x = block(x)
+        let count = random.int(1...6)
+        for index in 0..<count {
+            if isInTwo, index == count / 2 { x = handOver(x) }
+            x = random.chance(45) ? block(x) : general(x)
+            if builder.type(of: x).elementCount > 4000 { x = smaller(x) }
+            if random.chance(15) { x = builder.add(.annotate, [x]) }
             annotate(x)
         }
         builder.output("result", builder.add(.cast, [x], dtype: .f32))
         if random.chance(60) { sampling(x) }
         if random.chance(40) { reductions(x) }
+        if random.chance(20) { builder.output("pixels", builder.add(.pixels, [x])) }
+    }
+
+    /// Ends the first program; a picture in the second, which replaces what it finds and may run again.
+    private mutating func handOver(_ x: Program.ValueID) -> Program.ValueID {
+        let type = builder.type(of: x)
+        let squares = builder.add(.binary, [x, x], ["kind": .text("multiply")])
+        for (name, value) in [("left", x), ("squares", squares)] { builder.output(name, value, isResident: true) }
+        builder.output("given", builder.add(.cast, [x], dtype: .f32))
+        first = builder.program
+        builder = ProgramBuilder(name: "second", activation: builder.activation)
+        let left = ["left", "squares"].map { builder.input($0, type, isResident: true) }
+        let turned = builder.add(.reverse, [left[0]], ["dims": .ints([random.int(0...3)])])
+        annotate(turned)
+        builder.output("left", turned, isResident: true)
+        builder.output("squares", left[0], isResident: true)
+        return builder.add(.binary, left, ["kind": .text("subtract")])
     }
 
     /// The program with some of its products of bf16 operands in int8.
@@ -45,7 +72,7 @@ struct RandomProgram {
         return program
     }
 
-    private mutating func picture(channels: Int) -> Program.ValueID {
+    mutating func picture(channels: Int) -> Program.ValueID {
         let dims = [batch, rows, columns, Dim(channels)]
         let name = "x\(inputs.count)"
         inputs[name] = floats(dims.map(\.size))
@@ -53,11 +80,11 @@ struct RandomProgram {
         return builder.add(.cast, [input])
     }
 
-    private mutating func floats(_ dims: [Int]) -> HostTensor {
+    mutating func floats(_ dims: [Int]) -> HostTensor {
         HostTensor((0..<dims.reduce(1, *)).map { _ in random.float() }, dims: dims)
     }
 
-    private mutating func weight(
+    mutating func weight(
         _ dims: [Int], granules: [Int?] = [], axes: [String?] = [], mean: Double = 0
     ) -> Program.ValueID {
         weightCount += 1
@@ -91,35 +118,40 @@ struct RandomProgram {
         }
     }
 
-    private func channels(_ x: Program.ValueID) -> Int { builder.type(of: x).sizes.last ?? 0 }
+    func channels(_ x: Program.ValueID) -> Int { builder.type(of: x).sizes.last ?? 0 }
+
+    /// The granule of the channels, which what is multiplied with them has too; nil where they are never split.
+    func granule(_ x: Program.ValueID) -> Int? {
+        builder.type(of: x).dims.last.flatMap { $0.granuleCount > 1 ? $0.granule : nil }
+    }
 
     private mutating func attention(_ x: Program.ValueID) -> Program.ValueID {
         let (heads, size, width) = (random.int(1...5), random.int(1...5), channels(x))
         var projections: [Program.ValueID] = []
         for _ in 0..<3 {
-            let w = weight([heads, size, width], granules: [1, nil, nil], axes: ["heads", nil, nil])
+            let w = weight([heads, size, width], granules: [1, nil, granule(x)], axes: ["heads", nil, nil])
             projections.append(builder.add(.dot, [x, w], ["contract": .int(1)]))
         }
         let mixed = builder.add(
             .attention, projections,
             ["queryDims": .int(2), "keyDims": .int(2), "causal": .int(random.int(0...1)), "scale": .float(0.7)])
-        let out = weight([width, heads, size], granules: [nil, 1, nil], axes: [nil, "heads", nil])
+        let out = weight([width, heads, size], granules: [granule(x), 1, nil], axes: [nil, "heads", nil])
         return builder.add(.add, [x, builder.add(.dot, [mixed, out], ["contract": .int(2)])])
     }
 
     private mutating func mlp(_ x: Program.ValueID) -> Program.ValueID {
         let (hidden, width) = (random.int(1...40), channels(x))
         let granule = random.int(1...7)
-        let up = weight([2, hidden, width], granules: [nil, granule, nil], axes: [nil, "mlp", nil])
+        let up = weight([2, hidden, width], granules: [nil, granule, self.granule(x)], axes: [nil, "mlp", nil])
         let down = weight([width, hidden], granules: [nil, granule], axes: [nil, "mlp"])
         let gated = builder.add(.gatedGelu, [builder.add(.dot, [x, up], ["contract": .int(1)])])
         let y = builder.add(.dot, [gated, down], ["contract": .int(1)])
-        return builder.add(.add, [y, weight([width])])
+        return builder.add(random.chance(50) ? .add : .multiply, [y, weight([width])])
     }
 
     private mutating func groupNorm(_ x: Program.ValueID) -> Program.ValueID {
         let type = builder.type(of: x)
-        let groups = random.pick([1, 2, 4])
+        let groups = random.pick([1, 2, 4].filter { type.sizes[3] % $0 == 0 })
         let count = type.sizes[1] * type.sizes[2] * type.sizes[3] / groups
         let attributes: Attributes = ["groups": .int(groups), "count": .int(count)]
         let sum = builder.add(.groupSum, [x], attributes)
@@ -136,7 +168,7 @@ struct RandomProgram {
         let width = channels(x)
         let hidden = random.int(1...20)
         let granule = random.int(1...4)
-        let up = weight([hidden, width], granules: [granule, nil], axes: ["mlp", nil])
+        let up = weight([hidden, width], granules: [granule, self.granule(x)], axes: ["mlp", nil])
         let h = builder.add(.dot, [x, up], ["contract": .int(1)])
         let squares = builder.add(.reduce, [h], ["dims": .ints([1, 2]), "kind": .text("sumSquares")])
         let norms = builder.add(.reduce, [squares], ["dims": .ints([1]), "kind": .text("sumSqrt")])
@@ -174,7 +206,7 @@ struct RandomProgram {
     private mutating func sampling(_ x: Program.ValueID) {
         let codes = random.int(2...40)
         let granule = random.int(1...5)
-        let table = weight([codes, channels(x)], granules: [granule, nil], axes: ["vocab", nil])
+        let table = weight([codes, channels(x)], granules: [granule, self.granule(x)], axes: ["vocab", nil])
         let logits = builder.add(.dot, [x, table], ["contract": .int(1)], dtype: .f32)
         let dims = builder.type(of: logits).dims
         let most = builder.add(.reduce, [logits], ["dims": .ints([3]), "kind": .text("max")])

@@ -1,4 +1,6 @@
 import Foundation
+import Program
+import Sharding
 
 /// What is wrong with a case, or with the file of cases.
 struct CaseError: Error, CustomStringConvertible {
@@ -34,6 +36,14 @@ struct Case: Decodable {
     /// By input; an input that is missing is open.
     var annotations: [String: [DimAnnotation]]
     var bar: Bar?
+    /// Relative speeds of the devices; equal unless given.
+    var speeds: [Double]?
+    /// The one order of sums to try; both unless given.
+    var order: ReductionOrder?
+    /// Reductions up to so many bytes are made in one round; none unless given.
+    var oneShotByteCount: Int?
+    /// True where devices take from the caller whatever they read.
+    var isInputAnywhere: Bool?
 
     init(name: String, mesh: [MeshAxis], graph: Graph, annotations: [String: [DimAnnotation]], bar: Bar?) {
         self.name = name
@@ -42,6 +52,8 @@ struct Case: Decodable {
         self.annotations = annotations
         self.bar = bar
     }
+
+    enum CodingKeys: CodingKey { case name, mesh, graph, annotations, bar, speeds }
 
     /// `["x", 2]`.
     struct MeshAxis: Decodable {
@@ -76,6 +88,8 @@ struct Case: Decodable {
         var id: String
         var shape: [Int]
         var dtype: String
+        /// 1 in every dimension unless given.
+        var granules: [Int]?
     }
 
     struct Node: Decodable {
@@ -146,6 +160,8 @@ struct NodeAttributes: Decodable {
     var sizes: [Int]?
     var window: [Int]?
     var padding: [[Int]]?
+    /// Of a reshape's result.
+    var granules: [Int]?
     var lhsContract: [Int]?
     var rhsContract: [Int]?
     var lhsBatch: [Int]?
@@ -157,7 +173,7 @@ struct NodeAttributes: Decodable {
         case direction = "dir"
         case dim, axis, groups, k, shape, dims
         case permutation = "perm"
-        case start, limit, strides, low, high, sizes, window, padding
+        case start, limit, strides, low, high, sizes, window, padding, granules
         case lhsContract = "lhs_contract"
         case rhsContract = "rhs_contract"
         case lhsBatch = "lhs_batch"
@@ -198,6 +214,7 @@ struct NodeAttributes: Decodable {
         sizes = try values.decodeIfPresent([Int].self, forKey: .sizes)
         window = try values.decodeIfPresent([Int].self, forKey: .window)
         padding = try values.decodeIfPresent([[Int]].self, forKey: .padding)
+        granules = try values.decodeIfPresent([Int].self, forKey: .granules)
         lhsContract = try values.decodeIfPresent([Int].self, forKey: .lhsContract)
         rhsContract = try values.decodeIfPresent([Int].self, forKey: .rhsContract)
         lhsBatch = try values.decodeIfPresent([Int].self, forKey: .lhsBatch)
@@ -220,6 +237,13 @@ extension Case {
         try need(mesh.allSatisfy { (1...Self.deviceCountMax).contains($0.size) }, "a mesh axis is empty or too long")
         try need(deviceCount <= Self.deviceCountMax, "more than \(Self.deviceCountMax) devices")
         try need(Set(mesh.map(\.name)).count == mesh.count, "two mesh axes have one name")
+        try need(
+            speeds.map { $0.count == deviceCount && $0.allSatisfy { $0 > 0 && $0.isFinite } } ?? true,
+            "there is no speed above 0 for every device")
+        for input in graph.inputs {
+            let fits = input.granules.map { $0.count == input.shape.count && $0.allSatisfy { $0 >= 1 } }
+            try need(fits ?? true, "\(input.id) has impossible granules")
+        }
         try need(graph.nodes.count <= Self.nodeCountMax, "too many nodes")
         for (id, shape) in graph.inputs.map({ ($0.id, $0.shape) }) + graph.nodes.map({ ($0.id, $0.shape) }) {
             try need(shape.count <= Self.rankMax && shape.allSatisfy { $0 >= 0 }, "\(id) has an impossible shape")
@@ -231,6 +255,9 @@ extension Case {
             try need(shapes[id]?.count == dims.count, "the annotation of \(id) does not fit an input")
         }
     }
+
+    /// The devices that it is compiled for.
+    var devices: Mesh { Mesh(mesh.map { .init($0.name, $0.size) }, speeds: speeds) }
 
     var deviceCount: Int { mesh.reduce(1) { min(1 << 20, $0 * $1.size) } }
 }

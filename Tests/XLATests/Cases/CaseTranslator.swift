@@ -13,8 +13,8 @@ struct TranslatedCase {
     var constraints: [(value: Program.ValueID, dims: [DimAnnotation])]
 }
 
-/// Writes a case's graph as a ``Program``: every dimension may be cut anywhere (granule 1), inputs and constraints carry
-/// logical axes whose names are their mesh axes ("x+y").
+/// Writes a case's graph as a ``Program``: every dimension may be cut anywhere (granule 1) unless the case says otherwise,
+/// inputs and constraints carry logical axes whose names are their mesh axes ("x+y").
 struct CaseTranslator {
     private var builder: ProgramBuilder
     private var values: [String: Program.ValueID] = [:]
@@ -41,14 +41,15 @@ struct CaseTranslator {
             throw CaseError("case \(item.name): \(error)")
         }
         return TranslatedCase(
-            program: translator.builder.program, mesh: Mesh(item.mesh.map { .init($0.name, $0.size) }),
+            program: translator.builder.program, mesh: item.devices,
             rules: LogicalAxisRules(translator.rules), values: translator.values, constraints: translator.constraints)
     }
 
     private init(_ name: String) { builder = ProgramBuilder(name: name, activation: .f32) }
 
     private mutating func add(_ input: Case.Input, _ annotation: [DimAnnotation]?) throws {
-        let type = TensorType(try Self.dtype(input.dtype), input.shape.map { Dim($0, granule: 1) })
+        let granules = input.granules ?? input.shape.map { _ in 1 }
+        let type = TensorType(try Self.dtype(input.dtype), zip(input.shape, granules).map { Dim($0, granule: $1) })
         values[input.id] = builder.input(input.id, type, axes: annotation.map { logical($0) } ?? [])
     }
 

@@ -81,6 +81,19 @@ struct NodeWriter {
         return try add(.broadcast, [scalar], ["sizes": .ints(type.sizes), "dims": .ints([])], dtype: type.dtype)
     }
 
+    /// Gives a dimension the granule of another that it pairs up with.
+    private mutating func align(
+        _ value: inout Program.ValueID, _ dim: Int, with other: Program.ValueID, _ otherDim: Int
+    ) throws {
+        let (type, model) = (builder.type(of: value), builder.type(of: other))
+        guard type.dims.indices.contains(dim), model.dims.indices.contains(otherDim),
+            type.dims[dim].granuleCount != model.dims[otherDim].granuleCount
+        else { return }
+        var granules = type.dims.map(\.granule)
+        granules[dim] = model.dims[otherDim].granule
+        value = try add(.reshape, [value], ["sizes": .ints(type.sizes), "granules": .ints(granules)])
+    }
+
     // MARK: Operations
 
     private mutating func unary(_ kind: String) throws -> Program.ValueID {
@@ -126,14 +139,25 @@ struct NodeWriter {
                 "lhsContract": .ints(try need(attributes.lhsContract, "lhs_contract")),
                 "rhsContract": .ints(try need(attributes.rhsContract, "rhs_contract")),
             ]
-            return try real(operands) { try $0.add(.dotGeneral, $1, lists, dtype: $0.realType) }
+            return try real(operands) { writer, operands in
+                var operands = operands
+                if let left = lists.ints("lhsContract").first, let right = lists.ints("rhsContract").first {
+                    try writer.align(&operands[1], right, with: operands[0], left)
+                }
+                return try writer.add(.dotGeneral, operands, lists, dtype: writer.realType)
+            }
         case "conv":
             let padding = try pairs(need(attributes.padding, "padding"))
             let lists: Attributes = [
                 "strides": .ints(attributes.strides ?? [1, 1]), "padLow": .ints(padding.low),
                 "padHigh": .ints(padding.high), "groups": .int(attributes.groups ?? 1), "dilation": .ints([1, 1]),
             ]
-            return try real(operands) { try $0.add(.convGeneral, $1, lists, dtype: $0.realType) }
+            return try real(operands) { writer, operands in
+                var operands = operands
+                let channels = writer.builder.type(of: operands[0]).rank - 1
+                if lists.int("groups") == 1 { try writer.align(&operands[1], 2, with: operands[0], channels) }
+                return try writer.add(.convGeneral, operands, lists, dtype: writer.realType)
+            }
         case "max_pool":
             let padding = try pairs(attributes.padding ?? [[0, 0], [0, 0]])
             let lists: Attributes = [
@@ -192,7 +216,10 @@ struct NodeWriter {
         case "transpose":
             return try add(
                 .transpose, operands, ["permutation": .ints(try need(attributes.permutation, "perm"))])
-        case "reshape": return try add(.reshape, operands, ["sizes": .ints(try need(attributes.shape, "shape"))])
+        case "reshape":
+            var lists: Attributes = ["sizes": .ints(try need(attributes.shape, "shape"))]
+            if let granules = attributes.granules { lists.values["granules"] = .ints(granules) }
+            return try add(.reshape, operands, lists)
         case "concatenate":
             return try add(.concat, operands, ["dim": .int(try need(attributes.dim, "dim"))], dtype: dtype)
         case "slice":

@@ -1,3 +1,5 @@
+import Program
+
 /// Makes a failing case as small as it goes while it still fails.
 struct CaseMinimizer {
     let isFailing: (Case) -> Bool
@@ -38,26 +40,69 @@ struct CaseMinimizer {
             other.annotations[input] = nil
             results.append(other)
         }
-        for (index, axis) in item.mesh.enumerated() where item.mesh.count > 1 {
+        results += plainer(item)
+        for index in item.mesh.indices where item.mesh.count > 1 { results.append(without(axis: index, item)) }
+        for index in item.graph.nodes.indices { results += without(node: index, item) }
+        return results
+    }
+
+    /// Cases whose devices, granules and options are more usual.
+    private static func plainer(_ item: Case) -> [Case] {
+        var results: [Case] = []
+        func add(_ change: (inout Case) -> Void) {
             var other = item
-            other.mesh.remove(at: index)
-            other.annotations = item.annotations.mapValues { $0.map { without($0, axis.name) } }
-            for node in other.graph.nodes.indices {
-                let dims = other.graph.nodes[node].attributes.sharding
-                other.graph.nodes[node].attributes.sharding = dims.map { $0.map { without($0, axis.name) } }
-            }
+            change(&other)
             results.append(other)
         }
-        for (index, node) in item.graph.nodes.enumerated() where node.op == "constraint" || node.op == "neg" {
+        if item.speeds != nil { add { $0.speeds = nil } }
+        if item.oneShotByteCount ?? 0 != 0 { add { $0.oneShotByteCount = 0 } }
+        if item.isInputAnywhere == true { add { $0.isInputAnywhere = false } }
+        for (index, input) in item.graph.inputs.enumerated() where input.granules != nil {
+            add { $0.graph.inputs[index].granules = nil }
+        }
+        return results
+    }
+
+    /// The devices at the start of an axis alone.
+    private static func without(axis index: Int, _ item: Case) -> Case {
+        var other = item
+        let axis = other.mesh.remove(at: index)
+        let mesh = item.devices
+        if let speeds = item.speeds {
+            other.speeds = speeds.indices.filter { mesh.coordinates(of: $0)[index] == 0 }.map { speeds[$0] }
+        }
+        other.annotations = item.annotations.mapValues { $0.map { without($0, axis.name) } }
+        for node in other.graph.nodes.indices {
+            let dims = other.graph.nodes[node].attributes.sharding
+            other.graph.nodes[node].attributes.sharding = dims.map { $0.map { without($0, axis.name) } }
+        }
+        return other
+    }
+
+    /// An operation left out, or its result given by the caller.
+    private static func without(node index: Int, _ item: Case) -> [Case] {
+        var results: [Case] = []
+        let node = item.graph.nodes[index]
+        let shapes = Dictionary(
+            item.graph.inputs.map { ($0.id, [$0.dtype] + $0.shape.map(String.init)) }
+                + item.graph.nodes.map { ($0.id, [$0.dtype] + $0.shape.map(String.init)) }
+        ) { first, _ in first }
+        if let operand = node.operands.first(where: { shapes[$0] == shapes[node.id] }) {
             var other = item
             other.graph.nodes.remove(at: index)
             for reader in other.graph.nodes.indices {
                 other.graph.nodes[reader].operands = other.graph.nodes[reader].operands.map {
-                    $0 == node.id ? node.operands[0] : $0
+                    $0 == node.id ? operand : $0
                 }
             }
-            other.graph.outputs = other.graph.outputs.map { $0 == node.id ? node.operands[0] : $0 }
-            results.append(other)
+            other.graph.outputs = other.graph.outputs.map { $0 == node.id ? operand : $0 }
+            results.append(withoutUnused(other))
+        }
+        if index < item.graph.nodes.count - 1 {
+            var other = item
+            other.graph.nodes.remove(at: index)
+            other.graph.inputs.append(.init(id: node.id, shape: node.shape, dtype: node.dtype))
+            results.append(withoutUnused(other))
         }
         return results
     }
@@ -67,11 +112,14 @@ struct CaseMinimizer {
         return .axes(axes.filter { $0 != axis && !$0.hasPrefix(axis + ":") })
     }
 
+    /// Without what no output needs.
     private static func withoutUnused(_ item: Case) -> Case {
         var other = item
-        let used = Set(item.graph.nodes.flatMap(\.operands))
-        other.graph.inputs.removeAll { !used.contains($0.id) }
-        other.annotations = item.annotations.filter { used.contains($0.key) }
+        var needed = Set(item.graph.outputs)
+        for node in item.graph.nodes.reversed() where needed.contains(node.id) { needed.formUnion(node.operands) }
+        other.graph.nodes.removeAll { !needed.contains($0.id) }
+        other.graph.inputs.removeAll { !needed.contains($0.id) }
+        other.annotations = item.annotations.filter { needed.contains($0.key) }
         return other
     }
 }
@@ -87,8 +135,15 @@ extension Case {
                 }.joined(separator: ", ") + "]"
         }
         var lines = ["mesh " + mesh.map { "\($0.name) \($0.size)" }.joined(separator: " x ")]
+        if let speeds { lines[0] += ", speeds \(speeds)" }
+        let order = order.map { "\($0) sums" } ?? "sums in both orders"
+        let inputs = isInputAnywhere == true ? "anywhere" : "as annotated"
+        lines.append("\(order), one round up to \(oneShotByteCount ?? 0) bytes, inputs \(inputs)")
         for input in graph.inputs {
-            lines.append("\(input.id) \(input.dtype)\(input.shape) \(annotations[input.id].map(text) ?? "open")")
+            let granules = input.granules.map { " granules \($0)" } ?? ""
+            lines.append(
+                "\(input.id) \(input.dtype)\(input.shape)\(granules) "
+                    + (annotations[input.id].map(text) ?? "open"))
         }
         for node in graph.nodes {
             let values = Mirror(reflecting: node.attributes).children.compactMap { child -> String? in

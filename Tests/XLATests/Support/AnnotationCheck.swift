@@ -6,30 +6,71 @@ import Tensor
 struct AnnotationCheck {
     let mesh: Mesh
 
-    /// Each device's position along a list of mesh axes, and how many positions there are.
-    ///
-    /// An axis may be a part of one: `m:(1)2` is the factor of size 2 with 1 device before it.
-    private func positions(_ axes: [String]) -> (positions: [Int], count: Int)? {
-        var positions = [Int](repeating: 0, count: mesh.deviceCount)
-        var count = 1
-        for text in axes {
-            let parts = text.split(separator: ":", maxSplits: 1)
-            guard let name = parts.first, let index = mesh.index(of: String(name)) else { return nil }
-            let axisSize = mesh.axes[index].size
-            var (before, size) = (1, axisSize)
-            if parts.count == 2 {
-                let numbers = parts[1].split { "()".contains($0) }.compactMap { Int($0) }
+    /// A mesh axis or a part of one: `m:(1)2` is the factor of size 2 with 1 device before it.
+    private struct Part {
+        var axis: Int
+        var before: Int
+        var size: Int
+    }
+
+    /// Axes by name, neighbouring parts of one put together; nil where they are none of the mesh.
+    private func parts(_ names: [String]) -> [Part]? {
+        var result: [Part] = []
+        for text in names {
+            let words = text.split(separator: ":", maxSplits: 1)
+            guard let name = words.first, let axis = mesh.index(of: String(name)) else { return nil }
+            var part = Part(axis: axis, before: 1, size: mesh.axes[axis].size)
+            if words.count == 2 {
+                let numbers = words[1].split { "()".contains($0) }.compactMap { Int($0) }
                 guard numbers.count == 2, numbers.allSatisfy({ $0 > 0 }) else { return nil }
-                (before, size) = (numbers[0], numbers[1])
+                (part.before, part.size) = (numbers[0], numbers[1])
             }
-            let after = max(1, axisSize / (before * size))
-            for device in positions.indices {
-                let digit = mesh.coordinates(of: device)[index] / after % size
-                positions[device] = positions[device] * size + digit
+            if let last = result.last, last.axis == axis, last.before * last.size == part.before {
+                part = Part(axis: axis, before: last.before, size: last.size * part.size)
+                result.removeLast()
             }
-            count *= size
+            result.append(part)
         }
-        return (positions, count)
+        return result
+    }
+
+    /// What every device holds of a dimension that is split over axes, major to minor: granules in proportion to the
+    /// speed of the slowest device at each place; nil where the axes are none of the mesh.
+    func ranges(_ dim: Dim, _ axes: [String]) -> [Range<Int>]? {
+        guard let parts = parts(axes) else { return nil }
+        var result = [Range<Int>](repeating: 0..<dim.size, count: mesh.deviceCount)
+        if dim.granuleCount > 1 {
+            cut(0..<dim.granuleCount, parts[...], Array(result.indices), &result)
+            result = result.map { dim.elements($0) }
+        }
+        return result
+    }
+
+    private func cut(
+        _ range: Range<Int>, _ parts: ArraySlice<Part>, _ devices: [Int], _ result: inout [Range<Int>]
+    ) {
+        guard let part = parts.first else {
+            for device in devices { result[device] = range }
+            return
+        }
+        let after = mesh.axes[part.axis].size / (part.before * part.size)
+        let groups = (0..<part.size).map { place in
+            devices.filter { mesh.coordinates(of: $0)[part.axis] / after % part.size == place }
+        }
+        let speeds = groups.map { group in group.reduce(Double.infinity) { min($0, mesh.speeds[$1]) } }
+        let shares = speeds.map { Double(range.count) * $0 / speeds.reduce(0, +) }
+        var counts = shares.map { Int($0) }
+        let left = range.count - counts.reduce(0, +)
+        func isBefore(_ a: Int, _ b: Int) -> Bool {
+            let difference = (shares[a] - Double(counts[a])) - (shares[b] - Double(counts[b]))
+            return abs(difference) < 1e-9 ? a < b : difference > 0
+        }
+        for place in counts.indices.sorted(by: isBefore).prefix(left) { counts[place] += 1 }
+        var start = range.lowerBound
+        for (group, count) in zip(groups, counts) {
+            cut(start..<(start + count), parts.dropFirst(), group, &result)
+            start += count
+        }
     }
 
     /// What is wrong with the boxes that devices hold of an annotated value; nil where nothing is.
@@ -38,35 +79,13 @@ struct AnnotationCheck {
     func problem(_ boxes: [Box], dims: [Dim], annotation: [DimAnnotation], isPartEnough: Bool) -> String? {
         for (index, entry) in annotation.enumerated() {
             guard case .axes(let axes) = entry else { continue }
-            guard let (positions, count) = positions(axes) else { return "\(axes) are no axes of the mesh" }
-            let size = dims[index].size
-            let most = (size + count - 1) / count
-            for device in boxes.indices {
-                let range = boxes[device].ranges[index]
-                if isPartEnough, size % count == 0 {
-                    let part = positions[device] * most..<(positions[device] + 1) * most
-                    if !range.isEmpty, !(part.lowerBound <= range.lowerBound && range.upperBound <= part.upperBound) {
-                        return "device \(device) holds \(range) of dimension \(index), more than \(part)"
-                    }
-                } else if range.count > most {
-                    return "device \(device) holds \(range) of dimension \(index), more than \(most)"
-                }
+            guard let parts = ranges(dims[index], axes) else { return "\(axes) are no axes of the mesh" }
+            for (device, box) in boxes.enumerated() where !(isPartEnough && box.isEmpty) {
+                let (range, part) = (box.ranges[index], parts[device])
+                if range == part || (range.isEmpty && part.isEmpty) { continue }
+                if isPartEnough, part.lowerBound <= range.lowerBound, range.upperBound <= part.upperBound { continue }
+                return "device \(device) holds \(range) of dimension \(index) instead of \(part)"
             }
-            guard !isPartEnough else { continue }
-            var byPosition = [Range<Int>?](repeating: nil, count: count)
-            for device in boxes.indices {
-                let range = boxes[device].ranges[index]
-                if let other = byPosition[positions[device]], other != range {
-                    return "devices at one place along \(axes) hold different parts of dimension \(index)"
-                }
-                byPosition[positions[device]] = range
-            }
-            var end = 0
-            for range in byPosition.compactMap({ $0 }) where !range.isEmpty {
-                if range.lowerBound != end { return "dimension \(index) is not split in the order of \(axes)" }
-                end = range.upperBound
-            }
-            if end != size { return "dimension \(index) is not whole over \(axes)" }
         }
         return nil
     }
@@ -90,7 +109,7 @@ struct AnnotationCheck {
         if translated.constraints.isEmpty { return [] }
         let compiled = try Compiler.compile(
             translated.program, mesh: translated.mesh, rules: translated.rules,
-            options: CompilerOptions(reductionOrder: .sharded, links: .bandwidthOnly, inputs: .annotated))
+            options: item.options(item.order ?? .sharded))
         let check = AnnotationCheck(mesh: translated.mesh)
         return translated.constraints.enumerated().compactMap { index, constraint in
             let buffers = compiled.locals.compactMap { local in

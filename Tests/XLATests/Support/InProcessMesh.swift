@@ -20,18 +20,20 @@ enum InProcessMesh {
     private typealias Part = [(name: String, box: Box, tensor: HostTensor)]
 
     /// Runs all devices to their end; throws what the first device threw.
-    static func run(_ locals: [LocalProgram], inputs: [String: HostTensor]) throws -> Result {
+    static func run(
+        _ locals: [LocalProgram], inputs: [String: HostTensor], sources: [String: ParameterSource] = [:]
+    ) throws -> Result {
         let fabrics = LocalFabric.make(size: locals.count)
         let parts = Mutex<[Swift.Result<Part, any Error>?]>(Array(repeating: nil, count: locals.count))
         if locals.count == 1 {
-            let end = work(locals[0], inputs, fabrics[0])
+            let end = work(locals[0], inputs, sources, fabrics[0])
             parts.withLock { $0[0] = end }
         } else {
             let group = DispatchGroup()
             for (local, fabric) in zip(locals, fabrics) {
                 group.enter()
                 let thread = Thread {
-                    let end = work(local, inputs, fabric)
+                    let end = work(local, inputs, sources, fabric)
                     parts.withLock { $0[fabric.rank] = end }
                     group.leave()
                 }
@@ -46,11 +48,12 @@ enum InProcessMesh {
     }
 
     private static func work(
-        _ local: LocalProgram, _ inputs: [String: HostTensor], _ fabric: LocalFabric
+        _ local: LocalProgram, _ inputs: [String: HostTensor], _ sources: [String: ParameterSource],
+        _ fabric: LocalFabric
     ) -> Swift.Result<Part, any Error> {
         let end = Swift.Result<Part, any Error> {
             let executor = try Executor(
-                program: local, weights: WeightStore(sources: [:]), threads: ThreadPool(threads: 1))
+                program: local, weights: WeightStore(sources: sources), threads: ThreadPool(threads: 1))
             return try executor.run(
                 inputs: inputs, residents: ResidentStore(), request: 1,
                 tag: FrameTag(epoch: 1, request: 1, step: 1, instruction: 0), fabric: fabric,
