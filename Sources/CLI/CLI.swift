@@ -27,8 +27,8 @@ struct Tessera: AsyncParsableCommand {
         version: ProtocolVersion.build,
         subcommands: [
             UpCommand.self, GenerateCommand.self, BatchCommand.self, PlanCommand.self, CalibrateCommand.self,
-            BenchCommand.self, ValidateCommand.self, DoctorCommand.self,
-            WorkerCommand.self, VersionCommand.self,
+            BenchCommand.self, ValidateCommand.self, ExportCommand.self, DoctorCommand.self, WorkerCommand.self,
+            VersionCommand.self,
         ])
 
     static func main() async {

@@ -2,6 +2,8 @@
 public enum ModelError: Error, Sendable, Hashable, CustomStringConvertible {
     /// There is no preset of this name.
     case unknownPreset(name: String, known: [String])
+    /// There is no text encoder of this name.
+    case unknownTextEncoder(name: String, known: [String])
     /// Pictures of this size cannot be made.
     case unsupportedSize(width: Int, height: Int, reason: String)
 
@@ -10,6 +12,9 @@ public enum ModelError: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .unknownPreset(let name, let known):
             "There is no model preset \(name)\(Spelling.suggestion(for: name, among: known)); "
+                + "there are \(known.joined(separator: ", "))."
+        case .unknownTextEncoder(let name, let known):
+            "There is no text encoder \(name)\(Spelling.suggestion(for: name, among: known)); "
                 + "there are \(known.joined(separator: ", "))."
         case .unsupportedSize(let width, let height, let reason):
             "A picture of \(width) x \(height) pixels cannot be made: \(reason)."
@@ -20,6 +25,7 @@ public enum ModelError: Error, Sendable, Hashable, CustomStringConvertible {
     public var code: String {
         switch self {
         case .unknownPreset: "unknown_preset"
+        case .unknownTextEncoder: "unknown_text_encoder"
         case .unsupportedSize: "unsupported_size"
         }
     }

@@ -10,14 +10,14 @@ import Tensor
 /// Makes pictures on a running cluster: an order comes in, PNG files with their records go out.
 final class Studio: Sendable {
     private let configuration: ClusterConfiguration
-    private let model: AmusedImageModel
+    private let model: any LoadedImageModel
     private let sources: [String: ParameterSource]
     private let environment: ReproducibilityRecord.Environment
     private let progress: Progress
     private let loop = Mutex<DecodingLoop?>(nil)
 
     /// Fingerprint of the model, which all members of the cluster must agree on.
-    var modelHash: String { model.model.identity }
+    var modelHash: String { model.loaded.identity }
 
     /// Opens the configuration's model and compiles it for the mesh; weights are not read.
     ///
@@ -25,11 +25,11 @@ final class Studio: Sendable {
     init(configuration: ClusterConfiguration, progress: Progress) throws {
         self.configuration = configuration
         self.progress = progress
-        model = try AmusedImageModel(try ModelLoader.open(configuration.model))
+        model = try ModelLoader.load(configuration.model)
         _ = try configuration.plan(of: model)
-        sources = try model.model.sources(of: Program(name: "model", parameters: model.model.parameters))
+        sources = try model.loaded.sources()
         environment = ReproducibilityRecord.Environment(
-            version: ProtocolVersion.build, model: model.model.name, modelHash: model.model.identity,
+            version: ProtocolVersion.build, model: model.loaded.name, modelHash: model.loaded.identity,
             dtype: configuration.model.dtype.rawValue, instructionSet: InstructionSet.current,
             mesh: configuration.mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: ","))
     }

@@ -53,7 +53,7 @@ struct ConfigurationDecoder {
 
     private func model(_ top: ConfigurationSection) -> ModelSettings? {
         let section = reader.section(
-            top.values["model"], keyPath: "model", keys: ["path", "preset", "dtype", "weights", "seed"])
+            top.values["model"], keyPath: "model", keys: ["path", "preset", "dtype", "weights", "seed", "text_encoder"])
         let dtype = reader.choice(section, "dtype", of: ModelPrecision.allCases.map(\.rawValue))
             .flatMap(ModelPrecision.init)
         let weights = reader.choice(section, "weights", of: ModelSettings.Weights.allCases.map(\.rawValue))
@@ -84,8 +84,20 @@ struct ConfigurationDecoder {
             reader.note(
                 "has no effect: weights come from files", at: seed.location, keyPath: seed.keyPath, severity: .warning)
         }
+        settings.textEncoder = textEncoder(section, source: source)
         checkFolder(settings, section)
         return settings
+    }
+
+    /// The text encoder of a preset that leaves the choice.
+    private func textEncoder(_ section: ConfigurationSection, source: ModelSettings.Source) -> String? {
+        guard let choice = reader.choice(section, "text_encoder", of: T5Configuration.sizes) else { return nil }
+        if case .preset(let name) = source, MuseConfiguration.presets.contains(name) { return choice }
+        reader.note(
+            "only presets of the muse family leave the text encoder open; remove this line",
+            at: section.location(of: "text_encoder"), keyPath: "model.text_encoder",
+            allowed: MuseConfiguration.presets)
+        return nil
     }
 
     private func modelSource(_ section: ConfigurationSection, top: ConfigurationSection) -> ModelSettings.Source? {
@@ -118,10 +130,14 @@ struct ConfigurationDecoder {
 
     private func generation(_ top: ConfigurationSection) -> GenerationSettings {
         let section = reader.section(
-            top.values["generation"], keyPath: "generation", keys: ["steps", "guidance_scale", "temperature"])
+            top.values["generation"], keyPath: "generation",
+            keys: ["steps", "guidance_scale", "guidance_schedule", "temperature"])
         return GenerationSettings(
             steps: reader.integer(section, "steps", in: 1...GenerationPlan.Limits.steps),
             guidanceScale: reader.real(section, "guidance_scale", in: 0...100).map { Float($0) },
+            guidanceSchedule: reader.choice(
+                section, "guidance_schedule", of: GuidanceSchedule.allCases.map(\.rawValue)
+            ).flatMap(GuidanceSchedule.init),
             temperature: reader.real(section, "temperature", in: 0...100).map { Float($0) })
     }
 

@@ -4,7 +4,7 @@ public import Models
 public struct ModelSettings: Sendable, Hashable {
     /// Where the model's shape, and its weights, come from.
     public enum Source: Sendable, Hashable {
-        /// A folder in the layout of a diffusers pipeline.
+        /// A folder in the layout of a diffusers pipeline, or in our own.
         case path(String)
         /// A configuration that is built in; it has no files.
         case preset(String)
@@ -19,7 +19,7 @@ public struct ModelSettings: Sendable, Hashable {
     }
 
     /// Names of the built-in configurations.
-    public static let presets = AmusedConfiguration.presets
+    public static let presets = AmusedConfiguration.presets + MuseConfiguration.presets
 
     /// Folder or preset.
     public var source: Source
@@ -29,12 +29,18 @@ public struct ModelSettings: Sendable, Hashable {
     public var weights: Weights
     /// Seed of generated weights.
     public var seed: UInt64
+    /// The text encoder of a preset that leaves the choice; nil: its own.
+    public var textEncoder: String?
 
     /// Makes settings.
-    public init(source: Source, dtype: ModelPrecision = .bf16, weights: Weights, seed: UInt64 = 0) {
+    public init(
+        source: Source, dtype: ModelPrecision = .bf16, weights: Weights, seed: UInt64 = 0,
+        textEncoder: String? = nil
+    ) {
         self.source = source
         self.dtype = dtype
         self.weights = weights
         self.seed = seed
+        self.textEncoder = textEncoder
     }
 }

@@ -3,13 +3,16 @@ public import Models
 public import Program
 
 /// An aMUSEd model as the decoding loop sees it.
-public struct AmusedImageModel: ImageModel {
+public struct AmusedImageModel: LoadedImageModel {
     /// The model.
     public let model: AmusedModel
     /// Its tokenizer.
     public let tokenizer: CLIPTokenizer
     /// Programs also give logits and the picture before clipping, for comparisons with a reference.
     public let exposesInternals: Bool
+
+    /// Its name, fingerprint and weights.
+    public var loaded: any TokenModel { model }
 
     /// Reads the model's tokenizer; a model with generated weights gets a byte-level one.
     ///
@@ -33,6 +36,10 @@ public struct AmusedImageModel: ImageModel {
             model.stepProgram(
                 batch: shape.pictures, guided: shape.isGuided, rows: shape.rows, columns: shape.columns,
                 noise: noise, exposesLogits: exposesInternals)
+        case .conditionalStep(let noise):
+            model.stepProgram(
+                batch: shape.pictures, guidance: .conditional, rows: shape.rows, columns: shape.columns, noise: noise,
+                exposesLogits: exposesInternals)
         case .decode:
             model.decodeProgram(
                 batch: shape.pictures, rows: shape.rows, columns: shape.columns, exposesImage: exposesInternals)

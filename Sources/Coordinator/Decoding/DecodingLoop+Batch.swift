@@ -26,7 +26,8 @@ extension DecodingLoop {
             try Task.checkCancellation()
             let start = now()
             let outputs = try await programs.run(
-                .step(run.noise.step), run.shape, request: run.request, inputs: stepInputs(run, state: state))
+                run.plan.role(step: state.nextStep, noise: run.noise.step), run.shape, request: run.request,
+                inputs: stepInputs(run, state: state))
             state.tokens = try tokens(outputs, "tokens", shape: run.shape)
             state.nextStep += 1
             run.timer.add(now() - start)
@@ -110,6 +111,7 @@ extension DecodingLoop {
         let (plan, shape, step) = (run.plan, run.shape, state.nextStep)
         let count = shape.pictures
         let grid = [count, shape.rows, shape.columns]
+        let halves = plan.isGuided && !plan.isConditional(step: step) ? 2 : 1
         let maskCounts = state.hiddenCounts(maskToken: model.maskToken).map { hidden in
             Int32(
                 plan.schedule.maskCount(
@@ -119,8 +121,8 @@ extension DecodingLoop {
         var inputs = [
             "tokens": HostTensor(state.tokens, dims: grid),
             "grid": HostTensor(
-                plan.isGuided ? state.tokens + state.tokens : state.tokens, dims: [plan.isGuided ? 2 : 1] + grid),
-            "scale": HostTensor([Float](repeating: plan.guidanceScale, count: count), dims: [count]),
+                halves == 2 ? state.tokens + state.tokens : state.tokens, dims: [halves] + grid),
+            "scale": HostTensor([Float](repeating: plan.guidanceScales[step], count: count), dims: [count]),
             "temperature": HostTensor([Float](repeating: plan.temperatures[step], count: count), dims: [count]),
             "maskCount": HostTensor(maskCounts, dims: [count]),
         ]

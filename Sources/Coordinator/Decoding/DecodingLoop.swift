@@ -56,9 +56,13 @@ public struct DecodingLoop: Sendable {
         let slots = batches.flatMap { batch in
             let shape = shape(plan, pictures: batch.count)
             var slots: [InstalledPrograms.Slot] = [
-                .init(role: .text, shape: shape.withoutGrid), .init(role: .step(noise.step), shape: shape),
-                .init(role: .decode, shape: shape.withoutGuidance),
+                .init(role: .text, shape: shape.withoutGrid)
             ]
+            for step in plan.startStep..<plan.stepCount {
+                let slot = InstalledPrograms.Slot(role: plan.role(step: step, noise: noise.step), shape: shape)
+                if !slots.contains(slot) { slots.append(slot) }
+            }
+            slots.append(.init(role: .decode, shape: shape.withoutGuidance))
             if plan.request.editing != nil { slots.append(.init(role: .encode, shape: shape.single)) }
             return slots
         }

@@ -1,3 +1,4 @@
+public import Models
 public import Tensor
 
 /// A valid request with all defaults filled in: what the decoding loop runs.
@@ -34,6 +35,10 @@ public struct GenerationPlan: Sendable, Hashable {
     public let startStep: Int
     /// Guidance scale.
     public let guidanceScale: Float
+    /// How guidance goes over the steps.
+    public let guidanceSchedule: GuidanceSchedule
+    /// Guidance scale of every step of the schedule; at most 1: no guidance at that step.
+    public let guidanceScales: [Float]
     /// Temperature of every step of the schedule.
     public let temperatures: [Float]
     /// How many tokens stay hidden.
@@ -43,6 +48,12 @@ public struct GenerationPlan: Sendable, Hashable {
 
     /// True with classifier-free guidance.
     public var isGuided: Bool { guidanceScale > 1 }
+    /// Name of the schedule where guidance changes over the steps, else nil: for records.
+    public var changingGuidance: String? {
+        isGuided && guidanceSchedule != .constant ? guidanceSchedule.rawValue : nil
+    }
+    /// True for a step that has a conditional half only, in a request that has both.
+    func isConditional(step: Int) -> Bool { isGuided && guidanceScales[step] <= 1 }
     /// All pictures of the request.
     public var pictureCount: Int { request.prompts.count * request.picturesPerPrompt }
     /// Tokens in one picture.
@@ -59,6 +70,8 @@ public struct GenerationPlan: Sendable, Hashable {
         stepCount = checks.range("steps", request.steps ?? defaults.steps, 1...Limits.steps)
         guidanceScale = checks.range(
             "guidanceScale", request.guidanceScale ?? defaults.guidanceScale, 0...Limits.guidanceScale)
+        guidanceSchedule = request.guidanceSchedule ?? defaults.guidanceSchedule
+        guidanceScales = guidanceSchedule.scales(guidanceScale, stepCount: stepCount)
         let temperature = request.temperature ?? defaults.temperature
         _ = checks.range("temperature", temperature.first, 0...Limits.temperature)
         _ = checks.range("temperature", temperature.last, 0...Limits.temperature)
@@ -73,6 +86,13 @@ public struct GenerationPlan: Sendable, Hashable {
         (rows, columns) = (grid.rows, grid.columns)
         temperatures = temperature.values(stepCount: stepCount)
         if case .inpainting = request.editing { schedule = .linear } else { schedule = defaults.schedule }
+    }
+}
+
+extension GenerationPlan {
+    /// The program of a step.
+    func role(step: Int, noise: SamplingNoise) -> ProgramRole {
+        isConditional(step: step) ? .conditionalStep(noise) : .step(noise)
     }
 }
 

@@ -1,3 +1,4 @@
+public import Models
 public import Tensor
 
 /// What to generate.
@@ -49,6 +50,8 @@ public struct GenerationRequest: Sendable, Hashable {
     public var steps: Int?
     /// Guidance scale; at most 1: guidance off.
     public var guidanceScale: Float?
+    /// How guidance goes over the steps.
+    public var guidanceSchedule: GuidanceSchedule?
     /// Temperature of the first and the last step.
     public var temperature: TemperatureRange?
     /// Decides, with the picture's index, everything random.

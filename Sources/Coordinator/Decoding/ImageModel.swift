@@ -13,6 +13,9 @@ public enum ProgramRole: Sendable, Hashable {
     /// f32[B], `temperature` f32[B], `maskCount` i32[B] and noise (`SamplingNoise`) to `tokens` and `sampled`
     /// i32[B, Y, X]: next input, and all chosen tokens.
     case step(SamplingNoise)
+    /// A step of a request with guidance (G = 2) at which guidance is off: as ``step(_:)``, but `grid` is i32[1, B, Y, X],
+    /// and only the conditional half is computed, from its part of what `text` left.
+    case conditionalStep(SamplingNoise)
     /// `tokens` i32[B, Y, X] to `pixels` u8[B, H, W, 3].
     case decode
     /// `image` f32[B, H, W, 3] in 0...1 to `tokens` i32[B, Y, X].
@@ -83,6 +86,12 @@ public protocol ImageModel: Sendable {
     var defaults: GenerationDefaults { get }
 }
 
+/// An image model whose weights are known.
+public protocol LoadedImageModel: ImageModel {
+    /// Its name, fingerprint and weights.
+    var loaded: any TokenModel { get }
+}
+
 /// A model's own choice where a request says nothing.
 public struct GenerationDefaults: Sendable, Hashable {
     /// Width in pixels.
@@ -93,6 +102,8 @@ public struct GenerationDefaults: Sendable, Hashable {
     public var steps: Int
     /// Guidance scale; 1 and less: no guidance.
     public var guidanceScale: Float
+    /// How guidance goes over the steps.
+    public var guidanceSchedule: GuidanceSchedule
     /// Temperature of the first and the last step.
     public var temperature: TemperatureRange
     /// How many tokens stay hidden after each step.
@@ -101,12 +112,14 @@ public struct GenerationDefaults: Sendable, Hashable {
     /// aMUSEd's choices ("aMUSEd: An Open MUSE Reproduction", and its reference pipeline).
     public init(
         width: Int, height: Int, steps: Int = 12, guidanceScale: Float = 10,
+        guidanceSchedule: GuidanceSchedule = .constant,
         temperature: TemperatureRange = TemperatureRange(from: 2, to: 0), schedule: MaskSchedule = .cosine
     ) {
         self.width = width
         self.height = height
         self.steps = steps
         self.guidanceScale = guidanceScale
+        self.guidanceSchedule = guidanceSchedule
         self.temperature = temperature
         self.schedule = schedule
     }

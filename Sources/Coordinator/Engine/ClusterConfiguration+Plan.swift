@@ -18,24 +18,26 @@ extension ClusterConfiguration {
     /// As ``plan(pictures:)``, of a model that is open already.
     ///
     /// - Throws: ``ConfigurationError`` where rules or overrides do not fit the model, and `ShardingError`.
-    public func plan(of model: AmusedImageModel, pictures: Int? = nil) throws -> PlanReport {
+    public func plan(of model: any LoadedImageModel, pictures: Int? = nil) throws -> PlanReport {
         try planned(of: model, pictures: pictures).report
     }
 
     /// As ``plan(pictures:)``, with the programs and what the compiler found, for explanations, dumps and pictures.
     public func planned(pictures: Int? = nil) throws -> PlannedRequest {
-        try planned(of: try AmusedImageModel(try ModelLoader.open(model)), pictures: pictures)
+        try planned(of: try ModelLoader.load(model), pictures: pictures)
     }
 
     /// As ``planned(pictures:)``, of a model that is open already.
     ///
     /// - Throws: ``ConfigurationError`` where rules or overrides do not fit the model, and `ShardingError`.
-    public func planned(of model: AmusedImageModel, pictures: Int? = nil) throws -> PlannedRequest {
+    public func planned(of model: any LoadedImageModel, pictures: Int? = nil) throws -> PlannedRequest {
         let shape = GenerationShape(
             pictures: pictures ?? batchDivisor, isGuided: true, rows: model.defaults.height / model.pixelsPerToken,
             columns: model.defaults.width / model.pixelsPerToken)
-        let programs = try [ProgramRole.text, .step(.generated), .decode].map { try model.program($0, shape: shape) }
-        try checkAnnotations(of: programs, parameters: model.model.parameters.keys)
+        var roles = [ProgramRole.text, .step(.generated), .decode]
+        if conditionalStepCount(of: model) > 0 { roles.insert(.conditionalStep(.generated), at: 1) }
+        let programs = try roles.map { try model.program($0, shape: shape) }
+        try checkAnnotations(of: programs, parameters: model.loaded.parameters.keys)
         var planner = Planner(mesh: mesh, rules: rules, options: compilerOptions)
         let planned = try programs.map { program in
             let residents = planner.residents(of: program)
@@ -44,7 +46,7 @@ extension ClusterConfiguration {
         }
         let count = shape.pictures == 1 ? "1 picture" : "\(shape.pictures) pictures"
         let subject =
-            "\(model.model.name) in \(self.model.dtype.rawValue): \(count) of "
+            "\(model.loaded.name) in \(self.model.dtype.rawValue): \(count) of "
             + "\(model.defaults.width) x \(model.defaults.height) with guidance"
         var report = PlanReport(
             mesh: mesh, subject: subject, programs: planned.map(\.compiled), workerNames: workers.map(\.name),
@@ -53,6 +55,14 @@ extension ClusterConfiguration {
             report.predict(planned.map(\.compiled), profile: machineProfile)
         }
         return PlannedRequest(programs: planned, report: report)
+    }
+
+    /// Steps of a request with the configured settings that have a conditional half only.
+    func conditionalStepCount(of model: any ImageModel) -> Int {
+        let (own, scale) = (model.defaults, generation.guidanceScale ?? model.defaults.guidanceScale)
+        guard scale > 1 else { return 0 }
+        return (generation.guidanceSchedule ?? own.guidanceSchedule)
+            .scales(scale, stepCount: generation.steps ?? own.steps).count { $0 <= 1 }
     }
 
     /// Devices along the mesh axes that the batch is split over: a batch of so many pictures keeps all of them busy.

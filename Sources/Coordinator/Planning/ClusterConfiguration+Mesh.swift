@@ -16,7 +16,7 @@ extension ClusterConfiguration {
     ) throws -> (configuration: ClusterConfiguration, choice: MeshChoice?) {
         guard automatic != nil else { return (self, nil) }
         return try resolved(
-            for: try AmusedImageModel(try ModelLoader.open(model)), pictures: pictures, progress: progress)
+            for: try ModelLoader.load(model), pictures: pictures, progress: progress)
     }
 
     /// As ``resolved(pictures:progress:)``, for a model that is open already.
@@ -49,9 +49,12 @@ extension ClusterConfiguration {
         let shape = GenerationShape(
             pictures: pictures, isGuided: scale > 1, rows: defaults.height / model.pixelsPerToken,
             columns: defaults.width / model.pixelsPerToken)
+        let steps = generation.steps ?? defaults.steps
+        let conditional = conditionalStepCount(of: model)
         let roles: [(ProgramRole, Int)] = [
-            (.text, 1), (.step(.generated), generation.steps ?? defaults.steps), (.decode, 1),
-        ]
+            (.text, 1), (.conditionalStep(.generated), conditional), (.step(.generated), steps - conditional),
+            (.decode, 1),
+        ].filter { $0.1 > 0 }
         return Workload(
             pictures: pictures,
             stages: try roles.map { Workload.Stage(try model.program($0.0, shape: shape), calls: $0.1) })

@@ -29,7 +29,7 @@ extension AmusedModel {
         let micro = microInput(&graph, batch: batch, guidanceRows: guided ? 2 : 1)
         let result = UViTConditioner(configuration.transformer).condition(
             &graph, states: text.hiddenStates[text.hiddenStates.count - 2], pooled: text.embedding, micro: micro)
-        result.conditions.leave(&graph, configuration.transformer, length: configuration.text.length)
+        result.conditions.leave(&graph, configuration.transformer.conditions(length: configuration.text.length))
         return finished(graph)
     }
 
@@ -42,12 +42,23 @@ extension AmusedModel {
     public func stepProgram(
         batch: Int, guided: Bool, rows: Int, columns: Int, noise: SamplingNoise, exposesLogits: Bool = false
     ) -> Program {
+        stepProgram(
+            batch: batch, guidance: GuidanceRows(isGuided: guided), rows: rows, columns: columns, noise: noise,
+            exposesLogits: exposesLogits)
+    }
+
+    /// As ``stepProgram(batch:guided:rows:columns:noise:exposesLogits:)``; the conditional row alone is `conditionalStep`.
+    public func stepProgram(
+        batch: Int, guidance: GuidanceRows, rows: Int, columns: Int, noise: SamplingNoise, exposesLogits: Bool = false
+    ) -> Program {
         check(batch: batch, rows: rows, columns: columns)
-        var graph = ProgramBuilder(name: "step", activation: precision.activation)
-        let grid = gridInput(&graph, batch: batch, guidanceRows: guided ? 2 : 1, rows: rows, columns: columns)
+        var graph = ProgramBuilder(
+            name: guidance == .conditional ? "conditionalStep" : "step", activation: precision.activation)
+        let grid = gridInput(
+            &graph, batch: batch, guidanceRows: guidance.computed, rows: rows, columns: columns)
         let conditions = TextConditions.residents(
-            &graph, configuration.transformer, batch: batch, guidanceRows: guided ? 2 : 1,
-            length: configuration.text.length)
+            &graph, configuration.transformer.conditions(length: configuration.text.length), batch: batch,
+            rows: guidance)
         let logits = UViT(configuration.transformer).logits(&graph, grid: grid, conditions: conditions)
         let scale = graph.input("scale", .f32, [batch], axes: [GraphAxis.batch])
         let guided = graph.scope("guidance") {

@@ -1,15 +1,7 @@
 public import Program
 
 /// An aMUSEd text-to-image model ("aMUSEd: An Open MUSE Reproduction"): configuration, weights and graphs.
-public struct AmusedModel: Sendable {
-    /// Where weights come from.
-    public enum Weights: Sendable {
-        /// The files of a folder.
-        case checkpoint(Checkpoint)
-        /// Counter-based random values.
-        case generated(seed: UInt64)
-    }
-
+public struct AmusedModel: TokenModel {
     /// The largest token grid: what a 1024 x 1024 picture has at 16 pixels a token.
     public static let tokenCountMax = 4096
 
@@ -18,7 +10,7 @@ public struct AmusedModel: Sendable {
     /// Shape.
     public let configuration: AmusedConfiguration
     /// Weights.
-    public let weights: Weights
+    public let weights: ModelWeights
     /// What the programs compute in.
     public let precision: ModelPrecision
     /// SHA-256 fingerprint, as 64 hexadecimal digits (see ``Checkpoint/identity(textFiles:)``).
@@ -50,9 +42,7 @@ public struct AmusedModel: Sendable {
         name = preset
         weights = .generated(seed: seed)
         self.precision = precision
-        var hash = SHA256()
-        hash.update(Array("generated \(preset) \(seed)\n".utf8))
-        identity = hash.hexadecimal()
+        identity = ModelWeights.generatedIdentity(preset, seed: seed)
     }
 
     /// All weights of all parts, by name.
@@ -70,10 +60,7 @@ public struct AmusedModel: Sendable {
     ///
     /// Throws ``CheckpointError/weights(folder:problems:)``.
     public func sources(of program: Program) throws(CheckpointError) -> [String: ParameterSource] {
-        switch weights {
-        case .checkpoint(let checkpoint): try checkpoint.sources(of: program.parameters.values)
-        case .generated(let seed): program.parameters.mapValues { _ in .generated(seed: seed) }
-        }
+        try weights.sources(of: program)
     }
 
     /// Folder with `vocab.json` and `merges.txt`; nil for generated weights.

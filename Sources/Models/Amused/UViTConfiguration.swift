@@ -42,6 +42,33 @@ public struct UViTConfiguration: Sendable, Hashable {
     /// The text goes through a `kv_mapper` (and SiLU) in the blocks only where the widths differ.
     public var hasTextMapper: Bool { hiddenSize != blockSize }
 
+    /// What the layers need from the text and the micro-conditions, in the order of their use.
+    ///
+    /// `length` is the number of text positions.
+    func conditions(length: Int) -> [TextConditions.Item] {
+        func modulation(_ name: String, _ size: Int) -> TextConditions.Item {
+            TextConditions.Item(name: "\(name).modulation", dims: [2, size], axes: [nil, nil])
+        }
+        func block(_ name: String) -> [TextConditions.Item] {
+            (0..<blockCount).flatMap { index in
+                [modulation("\(name).res_blocks.\(index)", blockSize)]
+                    + ["attn1", "attn2"].flatMap {
+                        TextConditions.Item.keyAndValue(
+                            "\(name).attention_blocks.\(index).\($0)", length: length, heads: blockHeadCount,
+                            headSize: blockHeadSize)
+                    }
+            }
+        }
+        let layers = (0..<layerCount).flatMap { index in
+            let name = "transformer_layers.\(index)"
+            return [modulation("\(name).norm1", hiddenSize), modulation("\(name).norm2", hiddenSize)]
+                + TextConditions.Item.keyAndValue(
+                    "\(name).attn2", length: length, heads: headCount, headSize: headSize)
+                + [modulation("\(name).norm3", hiddenSize)]
+        }
+        return block("down_block") + layers + block("up_block")
+    }
+
     /// Reads `transformer/config.json`.
     ///
     /// Throws ``CheckpointError``.

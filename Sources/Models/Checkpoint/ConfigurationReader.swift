@@ -57,6 +57,13 @@ struct ConfigurationReader {
         return 1e-6
     }
 
+    /// A number of a range.
+    mutating func number(_ key: String, in range: ClosedRange<Double>) -> Double {
+        if let value = members[key]?.number, range.contains(value) { return value }
+        reject("\(key) is \(found(key)); a number from \(range.lowerBound) to \(range.upperBound) is needed")
+        return range.lowerBound
+    }
+
     /// A flag; `fallback` where the key is absent.
     mutating func flag(_ key: String, default fallback: Bool) -> Bool {
         guard let value = members[key] else { return fallback }

@@ -34,6 +34,41 @@ package enum JSONValue: Sendable, Hashable {
         }
     }
 
+    /// The value as a document: one member a line at the top, keys in order.
+    package var text: String {
+        guard case .object(let members) = self else { return compact + "\n" }
+        let lines = members.sorted { $0.key < $1.key }.map { "  \(Self.quoted($0.key)): \($0.value.compact)" }
+        return "{\n" + lines.joined(separator: ",\n") + "\n}\n"
+    }
+
+    /// The value as JSON on one line, keys in order; numbers are finite.
+    package var compact: String {
+        switch self {
+        case .array(let elements): "[" + elements.map(\.compact).joined(separator: ", ") + "]"
+        case .object(let members):
+            "{"
+                + members.sorted { $0.key < $1.key }.map { "\(Self.quoted($0.key)): \($0.value.compact)" }
+                .joined(separator: ", ") + "}"
+        case .string(let value): Self.quoted(value)
+        case .bool, .double, .int, .null: brief
+        }
+    }
+
+    private static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case let control where control.value < 0x20:
+                let digits = String(control.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+
     /// The value as JSON writes it, shortened: for messages.
     package var brief: String {
         switch self {

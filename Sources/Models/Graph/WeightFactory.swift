@@ -62,11 +62,12 @@ struct WeightFactory {
 
     /// A projection to heads: `[H·Dh, columns]` seen as `[H, Dh, columns]`.
     func toHeads(
-        _ graph: inout ProgramBuilder, _ tensor: String, _ heads: Int, _ headSize: Int, _ columns: Int
+        _ graph: inout ProgramBuilder, _ tensor: String, _ heads: Int, _ headSize: Int, _ columns: Int,
+        gain: Double = 1
     ) -> Program.ValueID {
         let spec = ParameterSpec(
             name: "\(part).\(tensor)", part: part, tensor: tensor, fileDims: [heads * headSize, columns],
-            view: [heads, headSize, columns], generatedScale: 1 / Double(columns).squareRoot())
+            view: [heads, headSize, columns], generatedScale: gain / Double(columns).squareRoot())
         return graph.parameter(spec, granules: [1, nil, nil], axes: [GraphAxis.heads, nil, nil])
     }
 

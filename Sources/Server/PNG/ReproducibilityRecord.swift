@@ -30,6 +30,8 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
     public var startStep: Int
     /// Guidance scale.
     public var guidanceScale: Float
+    /// How guidance goes over the steps; nil: it is the same at every step.
+    public var guidanceSchedule: String?
     /// Temperature of first and last step.
     public var temperature: TemperatureRange
     /// Mask schedule.
@@ -90,6 +92,7 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
         steps = plan.stepCount
         startStep = plan.startStep
         guidanceScale = plan.guidanceScale
+        guidanceSchedule = plan.changingGuidance
         temperature = TemperatureRange(
             from: plan.temperatures.first ?? 0, to: plan.temperatures.last ?? 0)
         schedule = plan.schedule

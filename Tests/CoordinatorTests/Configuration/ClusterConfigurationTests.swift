@@ -103,6 +103,22 @@ import Testing
         }
     }
 
+    @Test func museLeavesTheTextEncoderOpen() throws {
+        let text = "model: {preset: muse-tiny, text_encoder: t5-small}"
+        let configuration = try ClusterConfiguration.parse("\(text)\ngeneration: {guidance_schedule: constant}")
+        #expect(configuration.model.textEncoder == "t5-small")
+        #expect(configuration.generation.guidanceSchedule == .constant)
+        let model = try #require(try ModelLoader.load(configuration.model) as? MuseImageModel)
+        #expect(model.model.configuration.text.hiddenSize == 512)
+        #expect(model.model.configuration.transformer.textSize == 512)
+        for wrong in [
+            "model: {preset: muse-tiny, text_encoder: t5-smal}", "model: {preset: amused-tiny, text_encoder: t5-small}",
+            "model: {path: /nowhere, text_encoder: t5-small}", "{\(text), generation: {guidance_schedule: bent}}",
+        ] {
+            #expect(throws: ConfigurationError.self) { try ClusterConfiguration.parse(wrong) }
+        }
+    }
+
     @Test func meshAxesKeepTheirOrder() throws {
         for names in [["data", "guidance", "model"], ["model", "guidance", "data"], ["guidance", "model", "data"]] {
             let mesh = names.map { "\($0): 2" }.joined(separator: ", ")

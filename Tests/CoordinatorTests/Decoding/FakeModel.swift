@@ -33,17 +33,20 @@ struct FakeModel: ImageModel {
                     ("ids", .i32, [g, b, textLength]), ("eosIndex", .i32, [g, b]),
                     ("microConditions", .f32, [g, b, 5]),
                 ])
-        case .step(let noise):
+        case .step(let noise), .conditionalStep(let noise):
+            var name = "step"
+            var halves = g
+            if case .conditionalStep = role { (name, halves) = ("conditionalStep", 1) }
             var inputs: [(String, DType, [Int])] = [
-                ("tokens", .i32, grid), ("grid", .i32, [g] + grid), ("scale", .f32, [b]), ("temperature", .f32, [b]),
-                ("maskCount", .i32, [b]),
+                ("tokens", .i32, grid), ("grid", .i32, [halves] + grid), ("scale", .f32, [b]),
+                ("temperature", .f32, [b]), ("maskCount", .i32, [b]),
             ]
             switch noise {
             case .generated: inputs.append(("rng", .i32, [b, 4]))
             case .given: inputs += [("expNoise", .f32, grid + [codebookSize]), ("gumbel", .f32, grid)]
             case .none: break
             }
-            return signature("step", inputs)
+            return signature(name, inputs)
         case .decode: return signature("decode", [("tokens", .i32, grid)])
         case .encode: return signature("encode", [("image", .f32, pixels)])
         }
