@@ -18,6 +18,7 @@ let fastC: [CSetting] = [
 ]
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 let package = Package(
@@ -25,9 +26,14 @@ let package = Package(
     products: [.executable(name: "tessera", targets: ["CLI"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        // Without its defaults: they would bring a configuration library that nothing here uses.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         // C: system libraries (each imported by exactly one target), kernels and shims.
@@ -64,14 +70,24 @@ let package = Package(
                 "Models", "Sharding", "Transport", "Protocol", "Program", "Tensor", "CLinux", "Yams", logging,
             ],
             swiftSettings: common),
-        .target(name: "Server", dependencies: ["Coordinator", "Tensor", "CImage"], swiftSettings: common),
+        .target(
+            name: "Server",
+            dependencies: [
+                "Coordinator", "Models", "Tensor", "CImage", logging, nioCore,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: common),
         .target(
             name: "Bench", dependencies: ["Coordinator", "Sharding", "Runtime", "Program", "Tensor"],
             swiftSettings: common),
         .executableTarget(
             name: "CLI",
             dependencies: [
-                "Bench", "Coordinator", "Worker", "Server", "Models", "Sharding", "Runtime", "Transport", "Protocol", "Program",
+                "Bench", "Coordinator", "Worker", "Server", "Models", "Sharding", "Runtime", "Transport", "Protocol",
+                "Program",
                 "Tensor", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),
@@ -105,7 +121,10 @@ let package = Package(
                 "Bench", "Coordinator", "Worker", "Runtime", "Sharding", "Protocol", "Program", "Tensor", logging,
             ],
             swiftSettings: common),
-        .testTarget(name: "ServerTests", dependencies: ["Server", "Coordinator", "Tensor"], swiftSettings: common),
+        .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: common),
+        .testTarget(
+            name: "ServerTests", dependencies: ["Server", "Coordinator", "Tensor", "HTTPProbe", logging],
+            swiftSettings: common),
         .testTarget(
             name: "ClusterTests",
             dependencies: [
@@ -113,7 +132,8 @@ let package = Package(
             ],
             swiftSettings: common),
         .testTarget(
-            name: "ProcessTests", dependencies: ["CLI", "Protocol", "Server", "Tensor", "Transport", logging],
+            name: "ProcessTests",
+            dependencies: ["CLI", "HTTPProbe", "Protocol", "Server", "Tensor", "Transport", logging],
             swiftSettings: common),
         .testTarget(
             name: "XLATests", dependencies: ["Sharding", "Runtime", "Transport", "Program", "Tensor"],

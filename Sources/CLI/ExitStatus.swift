@@ -2,6 +2,7 @@ import ArgumentParser
 import Coordinator
 import Models
 import Protocol
+import Server
 import Sharding
 
 /// What the process tells its caller.
@@ -21,8 +22,8 @@ enum ExitStatus: Int32 {
             Terminal.shared.note(error.rendered)
             return .configuration
         }
-        // The file's rules, each right by itself, do not fit the model or each other.
-        if error is ShardingError || error is MeshSearchError {
+        // The file's rules, each right by itself, do not fit the model or each other; or its keys are not usable.
+        if error is ShardingError || error is MeshSearchError || error is KeyRingError {
             Terminal.shared.note("tessera: error: \(error)")
             return .configuration
         }

@@ -9,10 +9,18 @@ final class RunningCluster {
 
     /// Starts a cluster, by default the example's, and waits until it is ready.
     init(_ file: String = "cluster.yaml") throws {
-        command = try ObservedCommand(["up", file, "--set", "control.port=0"])
+        command = try ObservedCommand(["up", file, "--set", "control.port=0", "--set", "server.port=0"])
         try command.waitForLine(" is ready at ")
         let line = command.errors.split(separator: "\n").first { $0.contains(" is ready at ") }
         port = try #require(line?.split(separator: ":").last.map(String.init))
+    }
+
+    /// Port of its HTTP server.
+    var serverPort: Int {
+        get throws {
+            let line = command.errors.split(separator: "\n").first { $0.contains(" listens at http://") }
+            return try #require(line?.split(separator: ":").last.flatMap { Int($0) })
+        }
     }
 
     /// Process ids of its workers.

@@ -159,7 +159,7 @@ import Testing
 }
 
 /// A small seeded generator.
-struct SplitMix {
+struct SplitMix: RandomNumberGenerator {
     var state: UInt64
 
     mutating func next() -> UInt64 {

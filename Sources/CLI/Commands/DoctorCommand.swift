@@ -38,16 +38,16 @@ struct DoctorCommand: ParsableCommand {
 
     func run() throws {
         let control: NetworkAddress
-        let server: NetworkAddress
+        let server: ServerSettings
         if config != nil {
             let configuration = try options.load(config)
             (control, server) = (configuration.control, configuration.server)
         } else {
-            (control, server) = (ClusterConfiguration.defaultControl, ClusterConfiguration.defaultServer)
+            (control, server) = (ClusterConfiguration.defaultControl, ServerSettings())
         }
         let findings =
             [Finding(subject: "tessera", text: ProtocolVersion.build)] + processor() + memory() + libraries() + limits()
-            + [port(control, "control port"), port(server, "server port")]
+            + [port(control, "control port")] + (server.isEnabled ? [port(server.address, "server port")] : [])
         let width = findings.map(\.subject.count).max() ?? 0
         for finding in findings {
             let padding = String(repeating: " ", count: width - finding.subject.count)

@@ -8,6 +8,9 @@ struct UpCommand: AsyncParsableCommand {
             Starts the workers of the cluster file, loads the model and stays in the foreground. 'tessera generate' with \
             the same file then uses the cluster instead of starting one.
 
+            Over HTTP it serves OpenAI's Images API, health and metrics, and a page at /, at server.host and server.port \
+            of the cluster file (127.0.0.1:8000); docs/server.md describes them.
+
             SIGTERM or SIGINT (Ctrl-C) lets running pictures finish and stops; a second one stops at once.
 
               tessera up cluster.yaml

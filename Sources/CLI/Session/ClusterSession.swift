@@ -2,6 +2,7 @@ import Coordinator
 import Foundation
 import Logging
 import Protocol
+import Server
 
 /// The wiring of `up`: a cluster that stays until it is told to stop.
 enum ClusterSession {
@@ -9,8 +10,10 @@ enum ClusterSession {
     private static let drainDeadline = Duration.seconds(600)
     /// How often `up` looks whether the cluster has failed.
     private static let healthInterval = Duration.milliseconds(250)
+    /// How long clients of a failed cluster may take to be told.
+    private static let farewell = Duration.seconds(2)
 
-    /// Starts a cluster, loads its model and serves clients.
+    /// Starts a cluster, loads its model and serves clients: those on the control port, and those of the HTTP server.
     ///
     /// Returns after a signal; throws when the cluster fails.
     static func up(_ configuration: ClusterConfiguration) async throws {
@@ -22,15 +25,57 @@ enum ClusterSession {
             settings: configuration.settings(
                 bind: configuration.control.endpoint, modelHash: studio.modelHash),
             launcher: configuration.launcher(logger), logger: logger)
+        let metrics = Metrics()
+        let service = PictureService(
+            cluster: cluster, studio: studio, queueLimit: configuration.server.queueLimit, metrics: metrics)
+        let jobs = JobService(cluster: cluster, service: service, studio: studio, logger: logger)
+        guard configuration.server.isEnabled else {
+            return try await run(cluster, studio, service, jobs, configuration, signals)
+        }
+        let host = configuration.server.address.host
+        let (listening, continuation) = AsyncStream.makeStream(of: Int.self)
+        let server = try ImageServer(configuration.server, service: service, metrics: metrics, logger: logger) { port in
+            continuation.yield(port)
+            continuation.finish()
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                defer { continuation.finish() }
+                try await server.run()
+            }
+            group.addTask {
+                // The port first: a cluster that nobody can reach need not load.
+                guard let port = await listening.first(where: { _ in true }) else { return }
+                Terminal.shared.note("the HTTP server listens at http://\(host):\(port)")
+                do {
+                    try await run(cluster, studio, service, jobs, configuration, signals)
+                } catch {
+                    await server.stop()
+                    throw error
+                }
+                await server.stop()
+            }
+            defer { group.cancelAll() }
+            while try await group.next() != nil {}
+        }
+    }
+
+    /// The life of the cluster, from its start to its end.
+    private static func run(
+        _ cluster: Cluster, _ studio: Studio, _ service: PictureService, _ jobs: JobService,
+        _ configuration: ClusterConfiguration, _ signals: StopSignals
+    ) async throws {
         do {
             try await signals.stopping(after: 1) {
                 try await cluster.start()
-                try await studio.prepare(on: cluster, pictures: configuration.batchDivisor)
+                try await studio.prepare(on: cluster, pictures: configuration.batchDivisor) { service.loading($0) }
             }
+            service.open()
             let endpoint = await cluster.endpoint ?? configuration.control.endpoint
             Terminal.shared.note("\(configuration.name) is ready at \(endpoint)")
-            try await serve(JobService(cluster: cluster, studio: studio, logger: logger), cluster, signals)
+            try await serve(service, jobs, cluster, signals)
         } catch {
+            await service.stop()
             await cluster.shutdown(reason: "the coordinator ends")
             throw error
         }
@@ -38,23 +83,36 @@ enum ClusterSession {
     }
 
     /// Serves until a signal and the end of the picture in progress, a second signal, or the cluster's failure.
-    private static func serve(_ jobs: JobService, _ cluster: Cluster, _ signals: StopSignals) async throws {
+    private static func serve(
+        _ service: PictureService, _ jobs: JobService, _ cluster: Cluster, _ signals: StopSignals
+    ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await jobs.run() }
             group.addTask {
                 while await cluster.status.state != "failed" { try await Task.sleep(for: healthInterval) }
+                // Whoever waits for a picture hears from it which worker was lost, before all ends.
+                await withTaskGroup(of: Void.self) { ending in
+                    ending.addTask { await jobs.finish() }
+                    ending.addTask { _ = try? await Task.sleep(for: farewell) }
+                    await ending.next()
+                    await service.stop()
+                    ending.cancelAll()
+                }
                 throw Failed(name: cluster.settings.name)
             }
             group.addTask {
                 guard await signals.received(1) else { return }
                 Terminal.shared.note("stopping after the picture in progress; once more stops at once")
                 await withTaskGroup(of: Void.self) { ending in
-                    ending.addTask { await jobs.drain() }
+                    ending.addTask {
+                        await service.drain()
+                        await jobs.finish()
+                    }
                     ending.addTask { _ = await signals.received(2) }
                     // Sleeping ends with an error when the drain is over before.
                     ending.addTask { _ = try? await Task.sleep(for: drainDeadline) }
                     await ending.next()
-                    await jobs.stop()
+                    await service.stop()
                     ending.cancelAll()
                 }
                 throw StopSignals.Stopped()

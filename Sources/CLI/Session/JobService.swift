@@ -5,24 +5,24 @@ import Protocol
 import Server
 import Transport
 
-/// Serves the orders of a cluster's clients, one after the other in the order in which they came.
+/// Stands for the clients on the control port: puts their orders into the service's queue, and tells them what happens.
 actor JobService {
     /// An order and who gave it.
-    private struct Job {
+    private struct Job: Hashable {
         var client: PeerID
-        var order: Generate
+        var number: UInt64
     }
 
     private let cluster: Cluster
+    private let service: PictureService
     private let studio: Studio
     private let logger: Logger
-    private var waiting: [Job] = []
-    private var current: (job: Job, task: Task<Void, Never>)?
-    private var isDraining = false
-    private var drained: [CheckedContinuation<Void, Never>] = []
+    private var tasks: [Job: Task<Void, Never>] = [:]
+    private var finished: [CheckedContinuation<Void, Never>] = []
 
-    init(cluster: Cluster, studio: Studio, logger: Logger) {
+    init(cluster: Cluster, service: PictureService, studio: Studio, logger: Logger) {
         self.cluster = cluster
+        self.service = service
         self.studio = studio
         self.logger = logger
     }
@@ -31,77 +31,74 @@ actor JobService {
     func run() async {
         for await request in cluster.clientRequests {
             switch request {
-            case .generate(let client, let order): await accept(Job(client: client, order: order))
-            case .cancel(let client, let job): cancel { $0.client == client && $0.order.job == job }
-            case .gone(let client): cancel { $0.client == client }
+            case .generate(let client, let order): await accept(order, from: client)
+            case .cancel(let client, let number): tasks[Job(client: client, number: number)]?.cancel()
+            case .gone(let client): for (job, task) in tasks where job.client == client { task.cancel() }
             }
         }
-        current?.task.cancel()
+        for task in tasks.values { task.cancel() }
     }
 
-    /// Turns away what waits and returns when the running job is done.
-    func drain() async {
-        isDraining = true
-        for job in waiting { await refuse(job) }
-        waiting = []
-        if current != nil { await withCheckedContinuation { drained.append($0) } }
+    /// Returns when every client has its answer.
+    func finish() async {
+        if !tasks.isEmpty { await withCheckedContinuation { finished.append($0) } }
     }
 
-    /// Gives up the running job and what waits.
-    func stop() {
-        isDraining = true
-        waiting = []
-        current?.task.cancel()
-    }
-
-    private func accept(_ job: Job) async {
-        if isDraining { return await refuse(job) }
-        waiting.append(job)
-        let queued = JobProgress(job: job.order.job, phase: JobProgress.queuedPhase, done: 0, total: 0)
-        await cluster.answer(job.client, queued)
-        startNext()
-    }
-
-    private func refuse(_ job: Job) async {
-        await cluster.answer(
-            job.client, ClientError(job: job.order.job, code: "stopping", message: "the cluster is shutting down"))
-    }
-
-    private func cancel(_ matches: (Job) -> Bool) {
-        waiting.removeAll(where: matches)
-        if let current, matches(current.job) { current.task.cancel() }
-    }
-
-    private func startNext() {
-        guard current == nil, !waiting.isEmpty else { return }
-        let job = waiting.removeFirst()
-        current = (job, Task { await self.serve(job) })
-    }
-
-    private func serve(_ job: Job) async {
-        let cluster = cluster
+    /// Places an order before the next one is looked at, so that all are served in the order in which they came.
+    private func accept(_ order: Generate, from client: PeerID) async {
+        let job = Job(client: client, number: order.job)
         do {
-            let pictures = try await studio.make(job.order, on: cluster) { await cluster.answer(job.client, $0) }
-            await cluster.answer(job.client, pictures)
-            logger.info("pictures made", metadata: ["count": "\(pictures.files.count)"])
+            guard tasks[job] == nil else { throw ClientError(job: order.job, code: "request", message: Self.twice) }
+            let events = try await service.place(PictureOrder(try studio.request(order)))
+            tasks[job] = Task {
+                await self.follow(events, of: job)
+                self.end(job)
+            }
+        } catch {
+            await answer(error, job)
+        }
+    }
+
+    private static let twice = "the client has given the same number to two orders"
+
+    /// Tells the client what happens to its order.
+    private func follow(_ events: AsyncThrowingStream<PaintingEvent, any Error>, of job: Job) async {
+        do {
+            for try await event in events {
+                if case .finished(let made) = event {
+                    let pictures = Pictures(job: job.number, files: made.files, warnings: made.warnings)
+                    await cluster.answer(job.client, pictures)
+                    return logger.info("pictures made", metadata: ["count": "\(made.files.count)"])
+                }
+                if let report = JobProgress(event, job: job.number) { await cluster.answer(job.client, report) }
+            }
+            throw CancellationError()
         } catch {
             logger.warning("a job failed", metadata: ["reason": "\(error)"])
-            await cluster.answer(
-                job.client, ClientError(job: job.order.job, code: Self.code(of: error), message: "\(error)"))
+            await answer(error, job)
         }
-        current = nil
-        startNext()
-        if current == nil {
-            for continuation in drained { continuation.resume() }
-            drained = []
-        }
+    }
+
+    private func end(_ job: Job) {
+        tasks[job] = nil
+        guard tasks.isEmpty else { return }
+        for continuation in finished { continuation.resume() }
+        finished = []
+    }
+
+    private func answer(_ error: any Error, _ job: Job) async {
+        let error = ClientError(job: job.number, code: Self.code(of: error), message: "\(error)")
+        await cluster.answer(job.client, error)
     }
 
     /// A stable word for the client: `request` where the order itself is wrong.
     private static func code(of error: any Error) -> String {
         switch error {
         case is GenerationRequestError, is PNGError, is ModelError: "request"
+        case let error as ClientError: error.code
         case let error as ClusterError: error.code
+        case OrderError.queueFull: "busy"
+        case let error as OrderError: error.code
         case is CancellationError: "cancelled"
         default: "internal"
         }

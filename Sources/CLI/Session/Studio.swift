@@ -34,18 +34,37 @@ final class Studio: Sendable {
             mesh: configuration.mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: ","))
     }
 
+    /// Name of the model.
+    var modelName: String { model.model.name }
+
     /// Finds what is wrong with an order before a cluster starts for it.
     ///
     /// Throws as ``make(_:on:progress:)``.
-    func check(_ order: Generate) throws { _ = try GenerationPlan(try request(order), for: model) }
+    func check(_ order: Generate) throws { _ = try plan(of: try request(order)) }
+
+    /// What a request means, with all defaults filled in.
+    ///
+    /// Throws ``GenerationRequestError``.
+    func plan(of request: GenerationRequest) throws(GenerationRequestError) -> GenerationPlan {
+        var request = request
+        configuration.generation.complete(&request)
+        return try GenerationPlan(request, for: model)
+    }
 
     /// Loads what pictures of the model's own size and settings need.
-    func prepare(on cluster: Cluster, pictures: Int) async throws {
+    ///
+    /// - Parameter tell: told how far loading is, besides the terminal.
+    func prepare(
+        on cluster: Cluster, pictures: Int, tell: @escaping @Sendable (LoadingProgress) -> Void
+    ) async throws {
         var request = GenerationRequest(prompt: "")
         configuration.generation.complete(&request)
         request.picturesPerPrompt = pictures
         let progress = progress
-        try await loop(on: cluster).prepare(request) { progress.loaded($0) }
+        try await loop(on: cluster).prepare(request) {
+            progress.loaded($0)
+            tell($0)
+        }
         progress.finish()
     }
 
@@ -57,11 +76,21 @@ final class Studio: Sendable {
     func make(
         _ order: Generate, on cluster: Cluster, progress: @escaping @Sendable (JobProgress) async -> Void
     ) async throws -> Pictures {
-        let request = try request(order)
+        let pictures = try await paint(plan(of: try request(order)).request, on: cluster) { event in
+            if let report = JobProgress(event, job: order.job) { await progress(report) }
+        }
+        return Pictures(job: order.job, files: pictures.files, warnings: pictures.warnings)
+    }
+
+    /// Makes the pictures of a plan's request; `tell` gets what happens meanwhile.
+    ///
+    /// Throws ``GenerationRequestError``, `PNGError` and what the cluster throws.
+    func paint(
+        _ request: GenerationRequest, on cluster: Cluster, tell: @escaping @Sendable (PaintingEvent) async -> Void
+    ) async throws -> PaintedPictures {
         let loop = loop(on: cluster)
         try await load(request, loop) { loaded in
-            let (done, total) = (loaded.loadedByteCount, loaded.byteCount)
-            await progress(JobProgress(job: order.job, phase: JobProgress.loadPhase, done: done, total: total))
+            await tell(.loading(done: loaded.loadedByteCount, total: loaded.byteCount))
         }
         let warnings = Warnings()
         let result = try await loop.generate(request) { event in
@@ -70,18 +99,24 @@ final class Studio: Sendable {
                 await warnings.add(
                     "the prompt '\(prompt.prefix(30))…' is too long: its last \(tokens) tokens are left out")
             case .stepped(let step):
-                await progress(
-                    JobProgress(
-                        job: order.job, phase: JobProgress.stepPhase, done: step.done, total: step.total,
-                        timeLeft: .seconds(step.secondsLeft)))
-            case .preview, .finished: break
+                await tell(.stepped(done: step.done, total: step.total, secondsLeft: step.secondsLeft))
+            case .preview(let picture, let pixels):
+                // A preview that cannot be written is no reason to give the picture up.
+                if let file = try? PNGFile.encode(pixels) { await tell(.preview(picture: picture, file: file)) }
+            case .finished: break
             }
         }
         let files = try result.pictures.map { picture in
             let record = ReproducibilityRecord(plan: result.plan, picture: picture, environment: environment)
             return try PNGFile.encode(picture.pixels, texts: record.texts)
         }
-        return Pictures(job: order.job, files: files, warnings: await warnings.all)
+        let plan = result.plan
+        let texts = request.prompts + (plan.isGuided ? request.negativePrompt.map { [$0] } ?? [] : [])
+        return PaintedPictures(
+            files: files, width: plan.width, height: plan.height, seed: request.seed,
+            textTokens: texts.reduce(0) { $0 + Int(model.encode(prompt: $1).eosIndex) + 1 },
+            imageTokens: request.editing == nil ? 0 : plan.tokenCount,
+            paintedTokens: plan.tokenCount * files.count, warnings: await warnings.all)
     }
 
     /// Installs all programs of a request; each worker's bytes show here, their sum goes to `tell`.
@@ -118,7 +153,9 @@ final class Studio: Sendable {
     }
 
     /// The order as the decoding loop takes it; decodes its pictures.
-    private func request(_ order: Generate) throws -> GenerationRequest {
+    ///
+    /// Throws `PNGError`.
+    func request(_ order: Generate) throws -> GenerationRequest {
         var request = GenerationRequest(prompt: order.prompt, seed: order.seed)
         request.negativePrompt = order.negativePrompt.isEmpty ? nil : order.negativePrompt
         request.picturesPerPrompt = order.count
@@ -130,7 +167,6 @@ final class Studio: Sendable {
             order.temperatureEnd.map { TemperatureRange(from: Float(start), to: Float($0)) }
                 ?? TemperatureRange(Float(start))
         }
-        configuration.generation.complete(&request)
         guard !order.image.isEmpty else { return request }
         let image = try PNGFile.decode(order.image).rgb
         if order.mask.isEmpty {
@@ -146,5 +182,19 @@ final class Studio: Sendable {
     private actor Warnings {
         private(set) var all: [String] = []
         func add(_ warning: String) { all.append(warning) }
+    }
+}
+
+extension JobProgress {
+    /// What a client of the cluster is told of an event; nil: nothing.
+    init?(_ event: PaintingEvent, job: UInt64) {
+        switch event {
+        case .queued: self.init(job: job, phase: Self.queuedPhase, done: 0, total: 0)
+        case .loading(let done, let total): self.init(job: job, phase: Self.loadPhase, done: done, total: total)
+        case .stepped(let done, let total, let secondsLeft):
+            self.init(
+                job: job, phase: Self.stepPhase, done: done, total: total, timeLeft: .seconds(secondsLeft))
+        case .preview, .finished: return nil
+        }
     }
 }

@@ -31,8 +31,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
     public var dataPlane: DataPlaneSettings
     /// Where the coordinator listens for workers and clients.
     public var control: NetworkAddress
-    /// Where the HTTP server listens.
-    public var server: NetworkAddress
+    /// Where and for whom the HTTP server works.
+    public var server: ServerSettings
     /// What is allowed but doubtful.
     public var warnings: [ConfigurationProblem]
     /// Where rules and overrides stand in the file; without places where there is none.
@@ -42,7 +42,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
 
     /// Address that ``control`` has where nothing else is said.
     public static let defaultControl = NetworkAddress(host: "127.0.0.1", port: 29600)
-    /// Address that ``server`` has where nothing else is said.
+    /// Address that the HTTP server has where nothing else is said.
     public static let defaultServer = NetworkAddress(host: "127.0.0.1", port: 8000)
     /// Most devices that a mesh may have.
     public static let deviceCountMax = 1024
@@ -55,7 +55,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         launcher: LauncherKind = .local, workers: [WorkerSettings], automatic: MeshSearch.Objective? = nil,
         links: LinkSettings = LinkSettings(), measured: MachineProfile? = nil,
         dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
-        server: NetworkAddress = Self.defaultServer, warnings: [ConfigurationProblem] = []
+        server: ServerSettings = ServerSettings(), warnings: [ConfigurationProblem] = []
     ) {
         precondition(workers.count == mesh.deviceCount, "a cluster has one worker a device")
         self.name = name

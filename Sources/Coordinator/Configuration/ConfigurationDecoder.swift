@@ -35,10 +35,10 @@ struct ConfigurationDecoder {
         let axes = automatic == nil ? written : workers.map { [Mesh.Axis("data", $0.count)] }
         let dataPlane = dataPlane(top)
         let control = address(top, "control", default: ClusterConfiguration.defaultControl)
-        let server = address(top, "server", default: ClusterConfiguration.defaultServer)
-        if control.port == server.port, control.port != 0 {
+        let server = server(top)
+        if control.port == server.address.port, control.port != 0, server.isEnabled {
             reader.note(
-                "port \(server.port) is the control port already; give them different ones",
+                "port \(server.address.port) is the control port already; give them different ones",
                 at: top.location(of: "server"), keyPath: "server.port")
         }
         guard let model, let axes, let workers, axes.reduce(1, { $0 * $1.size }) == workers.count else { return nil }
@@ -170,7 +170,8 @@ struct ConfigurationDecoder {
             host: host(section) ?? fallback.host, port: reader.integer(section, "port", in: 0...65535) ?? fallback.port)
     }
 
-    private func host(_ section: ConfigurationSection) -> String? {
+    /// A host's name or number.
+    func host(_ section: ConfigurationSection) -> String? {
         guard let setting = reader.setting(section, "host") else { return nil }
         let isHost =
             setting.text.utf8.count <= 253

@@ -95,6 +95,12 @@ public struct GenerationRequestError: Error, Sendable, Hashable, CustomStringCon
     /// At least one.
     public let problems: [Problem]
 
+    /// Makes an error of at least one problem.
+    public init(problems: [Problem]) {
+        precondition(!problems.isEmpty, "an error says what is wrong")
+        self.problems = problems
+    }
+
     /// One sentence: what, where, what to do.
     public var description: String {
         "the request cannot be served: " + problems.map(\.description).joined(separator: "; ")

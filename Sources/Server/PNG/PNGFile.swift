@@ -48,6 +48,15 @@ public struct PNGFile: Sendable, Hashable {
         return PNGFile(pixels: HostTensor(dtype: .u8, dims: dims, bytes: pixels), texts: texts)
     }
 
+    /// The size that a PNG's header gives, without decoding it; nil where the bytes do not begin as a PNG does.
+    static func announcedSize(_ bytes: [UInt8]) -> (width: Int, height: Int)? {
+        // Signature, length and name of the first chunk (W3C PNG, 5.2 and 11.2.1), then two numbers of four bytes.
+        let start: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 13] + Array("IHDR".utf8)
+        guard bytes.count >= 24, bytes.starts(with: start) else { return nil }
+        func number(_ range: Range<Int>) -> Int { bytes[range].reduce(0) { $0 << 8 | Int($1) } }
+        return (number(16..<20), number(20..<24))
+    }
+
     /// Writes u8[H, W, 3] with text chunks before the pixels: the same bytes for the same arguments and libpng.
     ///
     /// Plain ASCII becomes a tEXt chunk, anything else iTXt. Throws ``PNGError``.

@@ -29,7 +29,8 @@ import Testing
             data_plane:
               {host: 10.0.0.1, join_deadline: 5s, load_deadline: 2m, collective_deadline: 1.5s, call_deadline: 1h}
             control: {host: "::1", port: 0}
-            server: {host: 0.0.0.0, port: 8001}
+            server:
+              {host: 0.0.0.0, port: 8001, queue: 7, keys: keys.txt, limits: {body: 1MiB, prompt: 1KiB, pictures: 4}}
             """, folder: "/etc/tessera/")
         #expect(configuration.name == "big-one")
         #expect(
@@ -55,7 +56,12 @@ import Testing
                     host: "10.0.0.1", joinDeadline: .seconds(5), loadDeadline: .seconds(120),
                     collectiveDeadline: .milliseconds(1500), callDeadline: .seconds(3600)))
         #expect(configuration.control == NetworkAddress(host: "::1", port: 0))
-        #expect(configuration.server == NetworkAddress(host: "0.0.0.0", port: 8001))
+        #expect(
+            configuration.server
+                == ServerSettings(
+                    address: NetworkAddress(host: "0.0.0.0", port: 8001), queueLimit: 7,
+                    keysPath: "/etc/tessera/keys.txt",
+                    limits: .init(bodyByteCount: 1 << 20, promptByteCount: 1024, pictures: 4)))
         #expect(configuration.warnings.isEmpty)
     }
 

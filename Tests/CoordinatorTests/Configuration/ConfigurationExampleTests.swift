@@ -16,7 +16,7 @@ import Testing
         #expect(configuration.warnings.isEmpty)
     }
 
-    @Test(arguments: ["README.md", "docs/cluster-yaml.md", "docs/errors.md"])
+    @Test(arguments: ["README.md", "docs/cluster-yaml.md", "docs/errors.md", "docs/server.md"])
     func documentedExamplesAreValid(file: String) throws {
         let text = try String(contentsOf: Self.root.appending(path: file), encoding: .utf8)
         let blocks = text.components(separatedBy: "```yaml\n").dropFirst().map {

@@ -1,0 +1,70 @@
+import Glibc
+
+extension ConfigurationDecoder {
+    /// The `server:` section; problems are noted.
+    func server(_ top: ConfigurationSection) -> ServerSettings {
+        let section = reader.section(
+            top.values["server"], keyPath: "server", keys: ["enabled", "host", "port", "queue", "keys", "limits"])
+        var settings = ServerSettings()
+        if let enabled = reader.choice(section, "enabled", of: ["true", "false"]) {
+            settings.isEnabled = enabled == "true"
+        }
+        settings.address = NetworkAddress(
+            host: host(section) ?? settings.address.host,
+            port: reader.integer(section, "port", in: 0...65535) ?? settings.address.port)
+        settings.queueLimit = reader.integer(section, "queue", in: 1...10_000) ?? settings.queueLimit
+        settings.keysPath = keysPath(section)
+        settings.limits = limits(section)
+        if settings.isEnabled, !settings.address.isLoopback, settings.keysPath == nil,
+            reader.setting(section, "keys") == nil, let host = reader.setting(section, "host")
+        {
+            reader.note(
+                "'\(reader.clipped(host.text))' can be reached from other machines; say with 'server.keys' who may "
+                    + "use it, or take 127.0.0.1", at: host.location, keyPath: host.keyPath)
+        }
+        return settings
+    }
+
+    private func limits(_ server: ConfigurationSection) -> ServerSettings.Limits {
+        let section = reader.section(
+            server.values["limits"], keyPath: "server.limits", keys: ["body", "prompt", "pictures", "pixels"])
+        var limits = ServerSettings.Limits()
+        func bytes(_ key: String, in range: ClosedRange<Int>, _ text: String, example: String) -> Int? {
+            reader.quantity(
+                section, key, units: Quantity.byteUnits, in: range, rangeText: text, example: example)
+        }
+        let promptMax = GenerationPlan.Limits.promptBytes
+        limits.bodyByteCount =
+            bytes("body", in: (16 << 10)...(1 << 30), "between 16KiB and 1GiB", example: "32MiB")
+            ?? limits.bodyByteCount
+        limits.promptByteCount =
+            bytes(
+                "prompt", in: 1...promptMax, "between 1B and \(Quantity.describe(bytes: promptMax))", example: "4KiB")
+            ?? limits.promptByteCount
+        limits.pictures =
+            reader.integer(section, "pictures", in: 1...GenerationPlan.Limits.pictures) ?? limits.pictures
+        limits.pixels = reader.integer(section, "pixels", in: 1...(64 << 20)) ?? limits.pixels
+        return limits
+    }
+
+    /// Path of the keys file, from the cluster file's folder; it must be a file that others cannot read.
+    private func keysPath(_ section: ConfigurationSection) -> String? {
+        guard let setting = reader.setting(section, "keys") else { return nil }
+        var path = setting.text
+        if case .text = setting.location, !path.hasPrefix("/") { path = folder + path }
+        guard checksFiles else { return path }
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            reader.note("there is no file '\(path)'", at: setting.location, keyPath: setting.keyPath)
+            return nil
+        }
+        if status.st_mode & S_IFMT != S_IFREG {
+            reader.note("'\(path)' is not a file", at: setting.location, keyPath: setting.keyPath)
+        } else if status.st_mode & 0o077 != 0 {
+            reader.note(
+                "'\(path)' can be used by others (mode 0\(String(status.st_mode & 0o777, radix: 8))); run "
+                    + "'chmod 600' on it", at: setting.location, keyPath: setting.keyPath)
+        }
+        return path
+    }
+}

@@ -1,0 +1,55 @@
+/// Where and for whom the HTTP server works, and how much anybody may ask of it.
+public struct ServerSettings: Sendable, Hashable {
+    /// How large a request may be.
+    public struct Limits: Sendable, Hashable {
+        /// Bytes of a request's body.
+        public var bodyByteCount: Int
+        /// Bytes of a prompt in UTF-8.
+        public var promptByteCount: Int
+        /// Pictures of one request.
+        public var pictures: Int
+        /// Pixels of a picture that is sent, once it is decompressed.
+        public var pixels: Int
+
+        /// Makes limits.
+        public init(
+            bodyByteCount: Int = 32 << 20, promptByteCount: Int = 4096, pictures: Int = 10, pixels: Int = 16 << 20
+        ) {
+            self.bodyByteCount = bodyByteCount
+            self.promptByteCount = promptByteCount
+            self.pictures = pictures
+            self.pixels = pixels
+        }
+    }
+
+    /// False: there is no HTTP server.
+    public var isEnabled: Bool
+    /// Where it listens.
+    public var address: NetworkAddress
+    /// Orders that wait, of all clients together; one more is turned away.
+    public var queueLimit: Int
+    /// File with the hashes of the keys that clients show; nil: everybody who reaches the server may use it.
+    public var keysPath: String?
+    /// How large a request may be.
+    public var limits: Limits
+
+    /// Makes settings.
+    public init(
+        isEnabled: Bool = true, address: NetworkAddress = ClusterConfiguration.defaultServer, queueLimit: Int = 32,
+        keysPath: String? = nil, limits: Limits = Limits()
+    ) {
+        self.isEnabled = isEnabled
+        self.address = address
+        self.queueLimit = queueLimit
+        self.keysPath = keysPath
+        self.limits = limits
+    }
+}
+
+extension NetworkAddress {
+    /// True where only processes of this machine can connect.
+    public var isLoopback: Bool {
+        host == "localhost" || host == "::1" || host == "[::1]"
+            || host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." }
+    }
+}

@@ -1,0 +1,69 @@
+import Coordinator
+import Tensor
+
+/// The pictures of an edit: what is sent, and what of it is to be made anew.
+enum EditPictures {
+    /// Part of the steps that is run on a picture without a mask.
+    static let variationStrength = 0.5
+
+    /// The editing that a form's files ask for.
+    ///
+    /// The mask's fully transparent pixels are made anew; without a mask the picture's own are, and where it has none
+    /// the whole picture is varied. Throws ``APIError``.
+    static func editing(
+        image: [UInt8], mask: [UInt8]?, strength: Double?, pixelLimit: Int
+    ) throws(APIError) -> GenerationRequest.Editing {
+        let picture = try decode(image, name: "image", pixelLimit: pixelLimit)
+        let rgb = picture.rgb
+        if let mask {
+            let file = try decode(mask, name: "mask", pixelLimit: pixelLimit)
+            guard file.pixels.dims.prefix(2) == picture.pixels.dims.prefix(2) else {
+                throw .invalid(
+                    "mask", "mask is \(size(file)), it must have the picture's size \(size(picture))",
+                    code: "invalid_image")
+            }
+            guard file.pixels.dims[2] == 2 || file.pixels.dims[2] == 4 else {
+                throw .invalid(
+                    "mask", "mask has no alpha channel: make what is to be painted fully transparent",
+                    code: "invalid_image")
+            }
+            guard let hidden = transparent(file) else {
+                throw .invalid(
+                    "mask", "mask has no fully transparent pixel: nothing is to be painted", code: "invalid_image")
+            }
+            return .inpainting(image: rgb, mask: hidden, strength: strength ?? 1)
+        }
+        if let hidden = transparent(picture) {
+            return .inpainting(image: rgb, mask: hidden, strength: strength ?? 1)
+        }
+        return .variation(image: rgb, strength: strength ?? variationStrength)
+    }
+
+    /// Decodes a PNG file unless its header asks for more pixels than are allowed.
+    private static func decode(_ bytes: [UInt8], name: String, pixelLimit: Int) throws(APIError) -> PNGFile {
+        if let size = PNGFile.announcedSize(bytes) {
+            let (pixels, isOverflow) = size.width.multipliedReportingOverflow(by: size.height)
+            if isOverflow || pixels > pixelLimit {
+                throw .tooLarge(
+                    "\(name) has \(size.width)x\(size.height) pixels, allowed are \(pixelLimit)", param: name)
+            }
+        }
+        do {
+            return try PNGFile.decode(bytes)
+        } catch {
+            throw .invalid(name, "\(name): \(error)", code: "invalid_image")
+        }
+    }
+
+    /// u8[H, W], white where a pixel is fully transparent; nil where none is.
+    private static func transparent(_ file: PNGFile) -> HostTensor? {
+        let channels = file.pixels.dims[2]
+        guard channels == 2 || channels == 4 else { return nil }
+        let alpha = stride(from: channels - 1, to: file.pixels.bytes.count, by: channels)
+        let bytes: [UInt8] = alpha.map { file.pixels.bytes[$0] == 0 ? 255 : 0 }
+        guard bytes.contains(255) else { return nil }
+        return HostTensor(dtype: .u8, dims: Array(file.pixels.dims.prefix(2)), bytes: bytes)
+    }
+
+    private static func size(_ file: PNGFile) -> String { "\(file.pixels.dims[1])x\(file.pixels.dims[0])" }
+}

@@ -1,0 +1,58 @@
+import Coordinator
+import Foundation
+import Testing
+
+/// The `server:` section.
+@Suite struct ServerSettingsTests {
+    private func problems(
+        _ server: String, folder: String = "", checksFiles: Bool = false, flags: [String: String] = [:]
+    ) -> [String] {
+        do {
+            _ = try ClusterConfiguration.parse(
+                "model: {preset: amused-tiny}\n\(server)", folder: folder, flags: flags, checksFiles: checksFiles)
+            return []
+        } catch {
+            return error.problems.map { "\($0.keyPath): \($0.message)" }
+        }
+    }
+
+    @Test(arguments: ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
+    func thisMachineNeedsNoKeys(host: String) {
+        #expect(problems("server: {host: '\(host)'}").isEmpty)
+    }
+
+    @Test(arguments: ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1.example.org", "tessera.example.org"])
+    func othersNeedKeys(host: String) {
+        let expected =
+            "server.host: '\(host)' can be reached from other machines; say with 'server.keys' who may use it, or "
+            + "take 127.0.0.1"
+        #expect(problems("server: {host: '\(host)'}") == [expected])
+        #expect(problems("", flags: ["server.host": host]) == [expected])
+        #expect(problems("server: {host: '\(host)', keys: k}").isEmpty)
+        #expect(problems("server: {host: '\(host)', enabled: false}").isEmpty)
+    }
+
+    @Test func theKeysFileIsLookedAt() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.path + "/"
+        #expect(
+            problems("server: {keys: k}", folder: path, checksFiles: true)
+                == ["server.keys: there is no file '\(path)k'"])
+        try Data("x".utf8).write(to: folder.appending(path: "k"))
+        try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path + "k")
+        #expect(
+            problems("server: {keys: k}", folder: path, checksFiles: true)
+                == ["server.keys: '\(path)k' can be used by others (mode 0644); run 'chmod 600' on it"])
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path + "k")
+        #expect(problems("server: {keys: k}", folder: path, checksFiles: true).isEmpty)
+        #expect(
+            problems("server: {keys: .}", folder: path, checksFiles: true) == ["server.keys: '\(path).' is not a file"])
+    }
+
+    @Test func aPortIsUsedOnce() {
+        #expect(problems("control: {port: 8000}").count == 1)
+        #expect(problems("control: {port: 8000}\nserver: {enabled: false}").isEmpty)
+    }
+}

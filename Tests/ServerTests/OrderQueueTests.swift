@@ -1,0 +1,151 @@
+import Server
+import Synchronization
+import Testing
+
+/// The queue that all clients stand in.
+@Suite(.timeLimit(.minutes(1))) struct OrderQueueTests {
+    private static let nothing = PaintedPictures(files: [], width: 1, height: 1, seed: 0)
+
+    /// Work that begins, waits until it is let go, and ends.
+    private final class Job: Sendable {
+        let (began, beginning) = AsyncStream.makeStream(of: Void.self)
+        let (gate, gateKeeper) = AsyncStream.makeStream(of: Void.self)
+
+        func run(_ tell: @Sendable (PaintingEvent) async -> Void) async throws -> PaintedPictures {
+            await tell(.stepped(done: 1, total: 4, secondsLeft: 30))
+            beginning.finish()
+            for await _ in gate {}
+            try Task.checkCancellation()
+            return OrderQueueTests.nothing
+        }
+
+        func letGo() { gateKeeper.finish() }
+        func hasBegun() async { for await _ in began {} }
+    }
+
+    private func end(_ events: AsyncThrowingStream<PaintingEvent, any Error>) async throws -> [PaintingEvent] {
+        var all: [PaintingEvent] = []
+        for try await event in events { all.append(event) }
+        return all
+    }
+
+    @Test func ordersAreServedAsTheyCame() async throws {
+        let queue = OrderQueue(limit: 10, metrics: Metrics())
+        let served = Mutex<[Int]>([])
+        let streams = try await { () async throws in
+            var streams: [AsyncThrowingStream<PaintingEvent, any Error>] = []
+            for index in 0..<10 {
+                streams.append(
+                    try await queue.place(cost: 1) { _ in
+                        served.withLock { $0.append(index) }
+                        return Self.nothing
+                    })
+            }
+            return streams
+        }()
+        for stream in streams {
+            let events = try await end(stream)
+            #expect(events.last == .finished(Self.nothing))
+            guard case .queued = events.first else {
+                Issue.record("no place was told")
+                continue
+            }
+        }
+        #expect(served.withLock { $0 } == Array(0..<10))
+    }
+
+    @Test func aFullQueueTurnsAwayAndSaysWhenToComeBack() async throws {
+        let queue = OrderQueue(limit: 1, metrics: Metrics())
+        let job = Job()
+        let first = try await queue.place(cost: 4) { try await job.run($0) }
+        await job.hasBegun()
+        let second = try await queue.place(cost: 4) { _ in Self.nothing }
+        await #expect(throws: OrderError.queueFull(limit: 1, retryAfter: .seconds(30))) {
+            try await queue.place(cost: 4) { _ in Self.nothing }
+        }
+        #expect(await queue.status.waiting == 1)
+        job.letGo()
+        #expect(try await end(first).count == 3)
+        #expect(try await end(second) == [.queued(ahead: 1), .finished(Self.nothing)])
+    }
+
+    @Test func withoutStepsTheTimeOfEarlierOrdersCounts() async throws {
+        let time = Mutex(Duration.zero)
+        let queue = OrderQueue(limit: 1, metrics: Metrics(), now: { time.withLock { $0 } })
+        let measured = try await queue.place(cost: 10) { _ in
+            time.withLock { $0 += .seconds(20) }
+            return Self.nothing
+        }
+        _ = try await end(measured)
+        let (began, beginning) = AsyncStream.makeStream(of: Void.self)
+        let (gate, gateKeeper) = AsyncStream.makeStream(of: Void.self)
+        let silent = try await queue.place(cost: 30) { _ in
+            beginning.finish()
+            for await _ in gate {}
+            return Self.nothing
+        }
+        for await _ in began {}
+        let waiting = try await queue.place(cost: 1) { _ in Self.nothing }
+        time.withLock { $0 += .seconds(15) }
+        // 30 steps at 2 seconds, of which 15 are over.
+        await #expect(throws: OrderError.queueFull(limit: 1, retryAfter: .seconds(45))) {
+            try await queue.place(cost: 1) { _ in Self.nothing }
+        }
+        gateKeeper.finish()
+        _ = try await end(silent)
+        _ = try await end(waiting)
+    }
+
+    @Test func anOrderThatIsGivenUpLeavesItsPlace() async throws {
+        let queue = OrderQueue(limit: 2, metrics: Metrics())
+        let job = Job()
+        let first = try await queue.place(cost: 1) { try await job.run($0) }
+        await job.hasBegun()
+        var second: AsyncThrowingStream<PaintingEvent, any Error>? = try await queue.place(cost: 1) { _ in
+            Issue.record("it was given up")
+            return Self.nothing
+        }
+        #expect(second != nil)
+        second = nil
+        while await queue.status.waiting > 0 { await Task.yield() }
+        job.letGo()
+        _ = try await end(first)
+        _ = try await end(try await queue.place(cost: 1) { _ in Self.nothing })
+    }
+
+    @Test func drainingLetsTheRunningOrderEnd() async throws {
+        let queue = OrderQueue(limit: 2, metrics: Metrics())
+        let job = Job()
+        let first = try await queue.place(cost: 1) { try await job.run($0) }
+        await job.hasBegun()
+        let second = try await queue.place(cost: 1) { _ in Self.nothing }
+        async let drained: Void = queue.drain(because: "it ends")
+        await #expect(throws: OrderError.stopping("it ends")) { _ = try await end(second) }
+        await #expect(throws: OrderError.stopping("it ends")) { try await queue.place(cost: 1) { _ in Self.nothing } }
+        job.letGo()
+        await drained
+        #expect(try await end(first).last == .finished(Self.nothing))
+    }
+
+    @Test func stoppingGivesAllUp() async throws {
+        let queue = OrderQueue(limit: 2, metrics: Metrics())
+        let job = Job()
+        let first = try await queue.place(cost: 1) { try await job.run($0) }
+        await job.hasBegun()
+        let second = try await queue.place(cost: 1) { _ in Self.nothing }
+        await queue.stop(because: "it ends")
+        for events in [first, second] {
+            await #expect(throws: OrderError.stopping("it ends")) { _ = try await end(events) }
+        }
+        await queue.drain(because: "it ends")
+    }
+
+    @Test func aFailureEndsItsOrderOnly() async throws {
+        struct Broken: Error {}
+        let queue = OrderQueue(limit: 2, metrics: Metrics())
+        let broken = try await queue.place(cost: 1) { _ in throw Broken() }
+        let whole = try await queue.place(cost: 1) { _ in Self.nothing }
+        await #expect(throws: Broken.self) { _ = try await end(broken) }
+        #expect(try await end(whole).last == .finished(Self.nothing))
+    }
+}
