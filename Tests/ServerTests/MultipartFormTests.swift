@@ -53,7 +53,8 @@ import Testing
         #expect(try MultipartForm(whole, boundary: Form.boundary).parts.count == 3)
         let pieces = ["\r\n", "--", "\"", ";", "=", "\\", ":", "\0", Form.boundary].map { Array($0.utf8) }
         var damaged = 0
-        for _ in 0..<2000 {
+        var largest = 0
+        for _ in 0..<400 {
             var bytes = whole
             for _ in 0..<Int.random(in: 1...4, using: &random) {
                 guard !bytes.isEmpty else { break }
@@ -68,12 +69,12 @@ import Testing
             }
             do {
                 let parts = try MultipartForm(bytes, boundary: Form.boundary).parts
-                #expect(parts.reduce(0) { $0 + $1.bytes.count } <= bytes.count)
+                largest = max(largest, parts.reduce(0) { $0 + $1.bytes.count } - bytes.count)
             } catch {
                 damaged += 1
             }
         }
-        #expect(damaged > 0)
+        #expect(damaged > 0 && largest <= 0, "a part has more bytes than its body")
     }
 
     /// The same over a socket: whatever comes, the server answers, and not with an error of its own.
