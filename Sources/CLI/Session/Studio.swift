@@ -35,7 +35,7 @@ final class Studio: Sendable {
     }
 
     /// Name of the model.
-    var modelName: String { model.model.name }
+    var modelName: String { model.loaded.name }
 
     /// Finds what is wrong with an order before a cluster starts for it.
     ///
@@ -55,7 +55,7 @@ final class Studio: Sendable {
     ///
     /// - Parameter tell: told how far loading is, besides the terminal.
     func prepare(
-        on cluster: Cluster, pictures: Int, tell: @escaping @Sendable (LoadingProgress) -> Void
+        on cluster: Cluster, pictures: Int, tell: @escaping @Sendable (LoadingProgress) -> Void = { _ in }
     ) async throws {
         var request = GenerationRequest(prompt: "")
         configuration.generation.complete(&request)
