@@ -1,8 +1,10 @@
 import Program
 
 extension ShardingRule {
-    /// Operations on pictures `[…, Y, X, C]`: rows, and columns where kernels take a part of them, are read through
-    /// windows. The others' columns carry no factor: they are whole.
+    /// Operations on pictures `[…, Y, X, C]`.
+    ///
+    /// Rows, and columns where kernels take a part of them, are read through windows. The others' columns carry no
+    /// factor: they are whole.
     static func picture(
         _ operation: Program.Operation, _ types: [TensorType], _ builder: inout ShardingRuleBuilder
     ) {
