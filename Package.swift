@@ -73,7 +73,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Coordinator", "Models", "Tensor", "CImage", logging, nioCore,
+                "Coordinator", "Models", "Tensor", "CImage", "CLinux", logging, nioCore,
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

@@ -1,4 +1,4 @@
-import Dispatch
+import CLinux
 import Foundation
 import Glibc
 import Models
@@ -76,11 +76,11 @@ public final class KeyRing: Sendable {
     }
 
     private static func version(_ path: String) -> Version? {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
+        var file = clinux_file()
+        guard clinux_stat(path, &file) == 0 else { return nil }
         return Version(
-            file: UInt64(status.st_ino), byteCount: Int(status.st_size), seconds: status.st_ctim.tv_sec,
-            nanoseconds: status.st_ctim.tv_nsec)
+            file: file.number, byteCount: Int(file.byte_count), seconds: Int(file.changed_seconds),
+            nanoseconds: Int(file.changed_nanoseconds))
     }
 
     private static func load(
@@ -91,14 +91,14 @@ public final class KeyRing: Sendable {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw .unreadable(path: path, reason: String(cString: strerror(errno))) }
         let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        var facts = clinux_file()
+        guard clinux_fstat(descriptor, &facts) == 0, facts.is_regular != 0 else {
             throw .unreadable(path: path, reason: "it is not a file")
         }
-        guard status.st_mode & 0o077 == 0 else {
-            throw .tooOpen(path: path, mode: String(status.st_mode & 0o777, radix: 8))
+        guard facts.permissions & 0o077 == 0 else {
+            throw .tooOpen(path: path, mode: String(facts.permissions, radix: 8))
         }
-        guard status.st_uid == geteuid() || status.st_uid == 0 else { throw .foreign(path: path) }
+        guard facts.owner == geteuid() || facts.owner == 0 else { throw .foreign(path: path) }
         let bytes: Data
         do {
             bytes = try file.read(upToCount: fileByteLimit + 1) ?? Data()
