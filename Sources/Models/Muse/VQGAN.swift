@@ -90,19 +90,8 @@ struct VQGAN {
     private func norm(
         _ graph: inout ProgramBuilder, _ x: Program.ValueID, _ name: String, _ size: Int
     ) -> Program.ValueID {
-        let groups = configuration.groupCount
-        let sizes = graph.type(of: x).sizes
-        let count = sizes[1] * sizes[2] * (size / groups)
-        let weight = weights.vector(&graph, "\(name).weight", size, mean: 1)
-        let bias = weights.vector(&graph, "\(name).bias", size)
-        let sum = graph.add(.groupSum, [x], ["groups": .int(groups)])
-        let squares = graph.add(.groupSquares, [x, sum], ["groups": .int(groups), "count": .int(count)])
-        return graph.add(
-            .groupNormalize, [x, sum, squares, weight, bias],
-            [
-                "groups": .int(groups), "count": .int(count), "eps": .float(VQGANConfiguration.epsilon),
-                "activation": .text("silu"),
-            ])
+        weights.groupNorm(
+            &graph, x, name, channels: size, groups: configuration.groupCount, epsilon: VQGANConfiguration.epsilon)
     }
 
     /// Two normalised convolutions with a residual around them, of their own output where channels change.
