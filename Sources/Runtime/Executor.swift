@@ -190,10 +190,9 @@ public final class Executor {
             }
             table[resident.buffer] = base
         }
-        let read = Set(program.residents.filter { !$0.isOutput }.map(\.name))
         for resident in program.residents where resident.isOutput {
             let byteCount = program.buffers[resident.buffer].byteCount
-            let isRead = read.contains(resident.name)
+            let isRead = program.residents.contains { !$0.isOutput && $0.name == resident.name }
             guard
                 let base = store.make(request: request, name: resident.name, byteCount: byteCount, isRead: isRead)
             else {
