@@ -22,8 +22,11 @@ enum ExitStatus: Int32 {
             Terminal.shared.note(error.rendered)
             return .configuration
         }
-        // The file's rules, each right by itself, do not fit the model or each other; or its keys are not usable.
-        if error is ShardingError || error is MeshSearchError || error is KeyRingError {
+        // The file's rules, each right by itself, do not fit the model or each other; or its keys, or its jobs file,
+        // are not usable.
+        if error is ShardingError || error is MeshSearchError || error is KeyRingError
+            || error is JobStoreError
+        {
             Terminal.shared.note("tessera: error: \(error)")
             return .configuration
         }

@@ -83,7 +83,10 @@ import Testing
     @Test func doctorNamesWhatItFinds() throws {
         let outcome = try CommandLineTool.run(["doctor", "cluster.yaml", "--set", "control.port=0"])
         #expect(outcome.code == 0, "\(outcome.output)\(outcome.errors)")
-        for subject in ["instruction set", "cores", "memory", "libzmq", "OpenBLAS", "libpng", "any that is free"] {
+        let subjects = [
+            "instruction set", "cores", "memory", "libzmq", "OpenBLAS", "libpng", "SQLite", "any that is free",
+        ]
+        for subject in subjects {
             #expect(outcome.output.contains(subject))
         }
     }

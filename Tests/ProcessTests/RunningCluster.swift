@@ -8,8 +8,20 @@ final class RunningCluster {
     let port: String
 
     /// Starts a cluster, by default the example's, and waits until it is ready.
-    init(_ file: String = "cluster.yaml") throws {
-        command = try ObservedCommand(["up", file, "--set", "control.port=0", "--set", "server.port=0"])
+    ///
+    /// - Parameters:
+    ///   - jobs: its jobs file; `off`, nothing is left in the repository.
+    ///   - ports: those of another that has ended; nil: any that are free.
+    ///   - settings: more of them, `key=value`.
+    init(
+        _ file: String = "cluster.yaml", jobs: String = "off", ports: (control: String, server: Int)? = nil,
+        settings: [String] = []
+    ) throws {
+        let all =
+            [
+                "control.port=\(ports?.control ?? "0")", "server.port=\(ports?.server ?? 0)", "server.jobs=\(jobs)",
+            ] + settings
+        command = try ObservedCommand(["up", file] + all.flatMap { ["--set", $0] })
         try command.waitForLine(" is ready at ")
         let line = command.errors.split(separator: "\n").first { $0.contains(" is ready at ") }
         port = try #require(line?.split(separator: ":").last.map(String.init))

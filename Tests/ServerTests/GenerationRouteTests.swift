@@ -78,7 +78,7 @@ import Testing
         (#"{"prompt": "x", "size": "100x100"}"#, 400, "invalid_value", "size"),
         (#"{"prompt": "x", "quality": "hd"}"#, 400, "unsupported_value", "quality"),
         (#"{"prompt": "x", "quality": "best"}"#, 400, "invalid_value", "quality"),
-        (#"{"prompt": "x", "response_format": "url"}"#, 400, "unsupported_value", "response_format"),
+        (#"{"prompt": "x", "response_format": "url", "stream": true}"#, 400, "unsupported_value", "response_format"),
         (#"{"prompt": "x", "output_format": "webp"}"#, 400, "unsupported_value", "output_format"),
         (#"{"prompt": "x", "output_compression": 50}"#, 400, "unsupported_value", "output_compression"),
         (#"{"prompt": "x", "background": "transparent"}"#, 400, "unsupported_value", "background"),

@@ -24,7 +24,7 @@ import Testing
 
     @Test func otherPathsAndMethodsAreNamed() async throws {
         try await serving(FakeService()) { port in
-            let nowhere = try await get(port, "/v1/images/variations")
+            let nowhere = try await get(port, "/v1/images/poems")
             #expect(nowhere.status == 404 && nowhere.error["code"] as? String == "not_found")
             let wrong = try await get(port, "/v1/images/generations")
             #expect(wrong.status == 405 && wrong.headers["allow"] == "POST")
@@ -78,7 +78,7 @@ import Testing
             service.letGo()
             for try await _ in events {}
             // The last event comes a moment before the queue is free again.
-            while await service.queue.status.running > 0 { await Task.yield() }
+            while await service.queue.status.running > 0 { try await Task.sleep(for: .milliseconds(1)) }
             #expect(try await get(port, "/health/progress").json["status"] as? String == "idle")
         }
     }
@@ -89,7 +89,7 @@ import Testing
             #expect(try await generate(port, #"{"prompt": "x", "n": 2}"#).status == 200)
             #expect(try await generate(port, "{}").status == 400)
             _ = try await get(port, "/nowhere")
-            while await service.queue.status.running > 0 { await Task.yield() }
+            while await service.queue.status.running > 0 { try await Task.sleep(for: .milliseconds(1)) }
             let answer = try await get(port, "/metrics")
             #expect(answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
             let lines = Set(answer.text.split(separator: "\n").map(String.init))

@@ -4,6 +4,9 @@ import base64
 import io
 import struct
 import sys
+import time
+import urllib.request
+import uuid
 import zlib
 
 import openai
@@ -76,6 +79,78 @@ def check_edits(client, picture):
     say("edit as a stream")
 
 
+def check_variations(client, picture):
+    settings = {"seed": 3, "num_inference_steps": 4}
+    varied = client.images.create_variation(image=file("a.png", picture), n=2, extra_body=settings)
+    pictures = [base64.b64decode(entry.b64_json) for entry in varied.data]
+    assert len(set(pictures + [picture])) == 3
+    say("variations: two pictures")
+    told = client.images.create_variation(
+        image=file("a.png", picture), response_format="url", extra_body={**settings, "strength": 0.9, "prompt": "x"})
+    assert told.data[0].url and told.data[0].b64_json is None
+    say("a variation with prompt and strength, by url")
+
+
+def check_urls(client):
+    answer = client.images.generate(
+        prompt="a red circle", n=2, response_format="url", extra_body={"num_inference_steps": 4, "seed": 5})
+    inline = client.images.generate(prompt="a red circle", n=2, extra_body={"num_inference_steps": 4, "seed": 5})
+    for by_url, entry in zip(answer.data, inline.data):
+        # Without a key, as a browser would.
+        with urllib.request.urlopen(by_url.url) as reply:
+            assert reply.headers["content-type"] == "image/png" and reply.headers["etag"]
+            assert reply.read() == base64.b64decode(entry.b64_json)
+    say(f"pictures by url: {answer.data[0].url[:40]}…, the same bytes")
+
+
+def check_repetition(base, client):
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    order = {"prompt": "a red circle", "extra_body": {"num_inference_steps": 4}, "extra_headers": key}
+    # A client that gives up long before the pictures are there, and comes back with the same key.
+    hasty = openai.OpenAI(base_url=base + "/v1", api_key="none", max_retries=0, timeout=0.01)
+    try:
+        hasty.images.generate(**order)
+    except openai.APITimeoutError:
+        pass
+    first, second = client.images.generate(**order), client.images.generate(**order)
+    assert first.data[0].b64_json == second.data[0].b64_json
+    say("the same idempotency key: the same picture, without a seed")
+    try:
+        client.images.generate(prompt="a blue square", extra_headers=key)
+    except openai.UnprocessableEntityError as error:
+        assert error.code == "idempotency_key_reused"
+        say("the same idempotency key for another order: UnprocessableEntityError 422")
+    else:
+        raise AssertionError("no error")
+
+
+def check_attempts(base):
+    """A client with a short patience comes back by itself, and its order is made once."""
+    def completed():
+        with urllib.request.urlopen(base + "/metrics") as reply:
+            lines = reply.read().decode().splitlines()
+        return sum(int(line.split()[-1]) for line in lines if line.startswith('tessera_requests_total{state="completed"}'))
+
+    before = completed()
+    patient = openai.OpenAI(base_url=base + "/v1", api_key="none", max_retries=8, timeout=1.0)
+    answer = patient.images.generate(
+        prompt="a red circle", size="128x128", extra_body={"num_inference_steps": 120})
+    assert answer.data[0].b64_json
+    say(f"a client that loses patience every second gets its pictures: {completed() - before} order made")
+    assert completed() - before == 1
+
+
+def check_jobs(client):
+    job = client.post("/jobs", cast_to=object, body={"prompt": "a red circle", "num_inference_steps": 4, "n": 2})
+    while job["state"] in ("queued", "generating"):
+        time.sleep(0.05)
+        job = client.get(f"/jobs/{job['id']}", cast_to=object)
+    assert job["state"] == "completed" and len(job["results"]) == 2, job
+    listed = client.get("/jobs?limit=1", cast_to=object)
+    assert listed["data"][0]["id"] == job["id"]
+    say("a job: " + job["id"][:12] + "…, two results")
+
+
 def check_errors(client, picture):
     generate, edit = client.images.generate, client.images.edit
     cases = [
@@ -86,8 +161,10 @@ def check_errors(client, picture):
         ("unsupported value", openai.BadRequestError, 400, "unsupported_value", lambda: generate(
             prompt="x", quality="hd")),
         ("unknown model", openai.NotFoundError, 404, "model_not_found", lambda: generate(prompt="x", model="none")),
-        ("no such route", openai.NotFoundError, 404, "not_found", lambda: client.images.create_variation(
-            image=file("a.png", picture))),
+        ("no such route", openai.NotFoundError, 404, "not_found", lambda: client.post(
+            "/images/poems", cast_to=object, body={})),
+        ("variation with a style", openai.BadRequestError, 400, "unknown_field", lambda: client.images.create_variation(
+            image=file("a.png", picture), extra_body={"style": "vivid"})),
         ("long prompt", openai.BadRequestError, 400, "too_long", lambda: generate(prompt="x" * 5000)),
         ("large body", openai.APIStatusError, 413, "too_large", lambda: generate(prompt="x" * 300_000)),
         ("no picture", openai.BadRequestError, 400, "invalid_image", lambda: edit(
@@ -114,6 +191,11 @@ def main():
     picture = check_pictures(client, model)
     check_stream(client)
     check_edits(client, picture)
+    check_variations(client, picture)
+    check_urls(client)
+    check_repetition(base, client)
+    check_attempts(base)
+    check_jobs(client)
     check_errors(client, picture)
 
 

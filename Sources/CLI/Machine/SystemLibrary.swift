@@ -8,6 +8,8 @@ enum SystemLibrary: String, CaseIterable {
     case openBLAS = "libopenblas.so.0"
     /// Pictures.
     case libpng = "libpng16.so.16"
+    /// Jobs.
+    case sqlite = "libsqlite3.so.0"
 
     /// Debian's package.
     var package: String {
@@ -15,6 +17,7 @@ enum SystemLibrary: String, CaseIterable {
         case .libzmq: "libzmq3-dev"
         case .openBLAS: "libopenblas-dev"
         case .libpng: "libpng-dev"
+        case .sqlite: "libsqlite3-dev"
         }
     }
 
@@ -24,6 +27,7 @@ enum SystemLibrary: String, CaseIterable {
         case .libzmq: "libzmq"
         case .openBLAS: "OpenBLAS"
         case .libpng: "libpng"
+        case .sqlite: "SQLite"
         }
     }
 
@@ -51,6 +55,12 @@ enum SystemLibrary: String, CaseIterable {
             guard let symbol = dlsym(handle, "png_access_version_number") else { return "unknown" }
             let number = unsafeBitCast(symbol, to: Function.self)()
             return "\(number / 10000).\(number / 100 % 100).\(number % 100)"
+        case .sqlite:
+            typealias Function = @convention(c) () -> UnsafePointer<CChar>?
+            guard let symbol = dlsym(handle, "sqlite3_libversion"),
+                let text = unsafeBitCast(symbol, to: Function.self)()
+            else { return "unknown" }
+            return String(cString: text)
         }
     }
 }

@@ -37,7 +37,8 @@ extension ClusterConfiguration {
         reader.note(problems)
         var result: ClusterConfiguration?
         if problems.isEmpty {
-            let decoder = ConfigurationDecoder(reader: reader, folder: folder, checksFiles: checksFiles)
+            let decoder = ConfigurationDecoder(
+                reader: reader, file: file, folder: folder, checksFiles: checksFiles)
             result = decoder.configuration(root)
             reader.noteUnusedFlags()
         }

@@ -4,7 +4,8 @@ extension ConfigurationDecoder {
     /// The `server:` section; problems are noted.
     func server(_ top: ConfigurationSection) -> ServerSettings {
         let section = reader.section(
-            top.values["server"], keyPath: "server", keys: ["enabled", "host", "port", "queue", "keys", "limits"])
+            top.values["server"], keyPath: "server",
+            keys: ["enabled", "host", "port", "queue", "keys", "limits", "jobs", "results", "public_url"])
         var settings = ServerSettings()
         if let enabled = reader.choice(section, "enabled", of: ["true", "false"]) {
             settings.isEnabled = enabled == "true"
@@ -15,6 +16,9 @@ extension ConfigurationDecoder {
         settings.queueLimit = reader.integer(section, "queue", in: 1...10_000) ?? settings.queueLimit
         settings.keysPath = keysPath(section)
         settings.limits = limits(section)
+        settings.jobs = jobs(section)
+        settings.results = results(section)
+        settings.publicURL = publicURL(section)
         if settings.isEnabled, !settings.address.isLoopback, settings.keysPath == nil,
             reader.setting(section, "keys") == nil, let host = reader.setting(section, "host")
         {
@@ -45,6 +49,46 @@ extension ConfigurationDecoder {
             reader.integer(section, "pictures", in: 1...GenerationPlan.Limits.pictures) ?? limits.pictures
         limits.pixels = reader.integer(section, "pixels", in: 1...(64 << 20)) ?? limits.pixels
         return limits
+    }
+
+    /// A file, by default beside the cluster file and called like it, or `off`.
+    private func jobs(_ section: ConfigurationSection) -> ServerSettings.JobStorage {
+        guard let setting = reader.setting(section, "jobs") else {
+            let name = file.split(separator: "/").last.map(String.init) ?? "cluster.yaml"
+            let stem = name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name
+            return .file(folder + (stem.isEmpty ? "cluster" : stem) + ".jobs.sqlite")
+        }
+        if setting.text == "off" { return .memory }
+        guard case .text = setting.location, !setting.text.hasPrefix("/") else { return .file(setting.text) }
+        return .file(folder + setting.text)
+    }
+
+    private func results(_ server: ConfigurationSection) -> ServerSettings.Retention {
+        let section = reader.section(
+            server.values["results"], keyPath: "server.results", keys: ["seconds", "bytes"])
+        var results = ServerSettings.Retention()
+        results.seconds = reader.integer(section, "seconds", in: 1...31_536_000) ?? results.seconds
+        results.byteCount =
+            reader.quantity(
+                section, "bytes", units: Quantity.byteUnits, in: (1 << 20)...(1 << 40),
+                rangeText: "between 1MiB and 1TiB", example: "1GiB") ?? results.byteCount
+        return results
+    }
+
+    private func publicURL(_ section: ConfigurationSection) -> String? {
+        guard let setting = reader.setting(section, "public_url") else { return nil }
+        let text = setting.text.hasSuffix("/") ? String(setting.text.dropLast()) : setting.text
+        let scheme = ["http://", "https://"].first { text.hasPrefix($0) }
+        let isPlain = text.utf8.count <= 1024 && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+        guard let scheme, text.count > scheme.count, isPlain, !text.contains("?"), !text.contains("#"),
+            !text.contains("\"")
+        else {
+            reader.note(
+                "'\(reader.clipped(setting.text))' is not an address like 'https://pictures.example.org'",
+                at: setting.location, keyPath: setting.keyPath)
+            return nil
+        }
+        return text
     }
 
     /// Path of the keys file, from the cluster file's folder; it must be a file that others cannot read.

@@ -7,6 +7,8 @@ import Yams
 /// Turns YAML nodes into a ``ClusterConfiguration``, section by section.
 struct ConfigurationDecoder {
     let reader: ConfigurationReader
+    /// The cluster file's name.
+    let file: String
     let folder: String
     let checksFiles: Bool
 

@@ -22,6 +22,28 @@ public struct ServerSettings: Sendable, Hashable {
         }
     }
 
+    /// Where accepted jobs and finished pictures are kept.
+    public enum JobStorage: Sendable, Hashable {
+        /// A database file: what was accepted survives the process.
+        case file(String)
+        /// Nowhere: they end with the process.
+        case memory
+    }
+
+    /// How long, and how many, finished pictures are kept.
+    public struct Retention: Sendable, Hashable {
+        /// Seconds after a picture was finished.
+        public var seconds: Int
+        /// Bytes of all pictures together; the oldest go first.
+        public var byteCount: Int
+
+        /// Makes a bound.
+        public init(seconds: Int = 86_400, byteCount: Int = 1 << 30) {
+            self.seconds = seconds
+            self.byteCount = byteCount
+        }
+    }
+
     /// False: there is no HTTP server.
     public var isEnabled: Bool
     /// Where it listens.
@@ -32,17 +54,27 @@ public struct ServerSettings: Sendable, Hashable {
     public var keysPath: String?
     /// How large a request may be.
     public var limits: Limits
+    /// Where accepted jobs and finished pictures are kept.
+    public var jobs: JobStorage
+    /// How long finished pictures are kept.
+    public var results: Retention
+    /// What clients reach the server by, without a slash at the end; nil: what they call it.
+    public var publicURL: String?
 
     /// Makes settings.
     public init(
         isEnabled: Bool = true, address: NetworkAddress = ClusterConfiguration.defaultServer, queueLimit: Int = 32,
-        keysPath: String? = nil, limits: Limits = Limits()
+        keysPath: String? = nil, limits: Limits = Limits(), jobs: JobStorage = .memory,
+        results: Retention = Retention(), publicURL: String? = nil
     ) {
         self.isEnabled = isEnabled
         self.address = address
         self.queueLimit = queueLimit
         self.keysPath = keysPath
         self.limits = limits
+        self.jobs = jobs
+        self.results = results
+        self.publicURL = publicURL
     }
 }
 

@@ -46,6 +46,8 @@ struct APIError: Error, Sendable {
         case let error as MultipartFormError:
             self = .invalid(nil, "the form cannot be read: \(error)", code: "invalid_form")
         case let error as OrderError: self.init(error)
+        case let error as JobStoreError: self.init(error)
+        case is JobCancelled: self = .endedJob(.cancelled)
         case let error as ClusterError:
             let isPassing: Bool =
                 switch error {
@@ -67,6 +69,19 @@ struct APIError: Error, Sendable {
                 status: .internalServerError, message: "the server could not answer; its log says why",
                 type: "server_error", code: "internal_error")
         }
+    }
+
+    /// Jobs and pictures cannot be kept; where, and why, stays in the log.
+    private init(_ error: JobStoreError) {
+        let message: String
+        switch error {
+        case .full: message = "the server has no room to keep jobs and pictures; try again later"
+        case .taken: message = "a request with this idempotency key is being taken; try again"
+        default: message = "the server cannot keep jobs and pictures now; its log says why"
+        }
+        self.init(
+            status: .serviceUnavailable, message: message, type: "server_error", code: error.code,
+            retryAfter: .seconds(error == .taken ? 1 : 30), isWorthRetrying: true)
     }
 
     private init(_ error: OrderError) {

@@ -16,6 +16,7 @@ public final class ImageServer: Sendable {
     private static let stopDeadline = Duration.seconds(10)
 
     private let group: ServiceGroup
+    private let desk: OrderDesk
     private let address: NetworkAddress
 
     /// A server that does not listen yet.
@@ -24,19 +25,34 @@ public final class ImageServer: Sendable {
     ///   - metrics: those that the service counts in.
     ///   - keepAlive: how often a stream says something when there is nothing to say.
     ///   - stallLimit: a running order that has not come forward for so long is stalled.
+    ///   - retryGrace: how long an order is kept running whose client may come back by itself.
     ///   - onListening: gets the port as soon as the server listens.
     ///
-    /// Throws ``KeyRingError``.
-    public init(
+    /// Throws ``KeyRingError``, ``JobStoreError``.
+    public convenience init(
         _ settings: ServerSettings, service: any ImageService, metrics: Metrics, logger: Logger,
         keepAlive: Duration = .seconds(10), stallLimit: Duration = .seconds(120),
+        retryGrace: Duration = .seconds(10), onListening: @escaping @Sendable (Int) async -> Void
+    ) throws {
+        try self.init(
+            settings, service: service, store: try settings.jobs.opened(), metrics: metrics, logger: logger,
+            keepAlive: keepAlive, stallLimit: stallLimit, retryGrace: retryGrace, now: nil, onListening: onListening)
+    }
+
+    /// A server whose jobs are kept by `store`; `now` gives seconds since 1970.
+    package init(
+        _ settings: ServerSettings, service: any ImageService, store: any JobStore, metrics: Metrics, logger: Logger,
+        keepAlive: Duration, stallLimit: Duration, retryGrace: Duration, now: (@Sendable () -> Double)?,
         onListening: @escaping @Sendable (Int) async -> Void
     ) throws(KeyRingError) {
         address = settings.address
         var keys: KeyRing?
         if let path = settings.keysPath { keys = try KeyRing(path: path) }
+        desk = OrderDesk(
+            service: service, store: store, retention: settings.results, logger: logger, grace: retryGrace, now: now)
         let responder = ServerResponder(
-            service: service, keys: keys, limits: settings.limits, metrics: metrics, logger: logger,
+            service: service, desk: desk, publicURL: settings.publicURL, keys: keys, limits: settings.limits,
+            metrics: metrics, logger: logger,
             keepAlive: keepAlive, stallLimit: stallLimit)
         // The libraries' own messages are about connections; ours name requests.
         var quiet = logger
@@ -57,8 +73,26 @@ public final class ImageServer: Sendable {
 
     /// Serves until ``stop()``, or until the task is cancelled.
     ///
-    /// Throws ``ImageServerError``.
+    /// First it takes up the jobs that the last process has left; in the end it waits for pictures to be kept.
+    ///
+    /// Throws ``ImageServerError``, ``JobStoreError``.
     public func run() async throws {
+        try await desk.resume()
+        let desk = desk
+        let upkeep = Task { await desk.run() }
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await serve())
+        } catch {
+            result = .failure(error)
+        }
+        upkeep.cancel()
+        await desk.finishAll()
+        await desk.store.close()
+        try result.get()
+    }
+
+    private func serve() async throws {
         do {
             try await group.run()
         } catch is CancellationError {

@@ -21,6 +21,9 @@ struct ServerResponder: HTTPResponder {
     private static let requestIDLimit = 64
 
     let service: any ImageService
+    let desk: OrderDesk
+    /// What clients reach the server by; nil: what they call it.
+    let publicURL: String?
     let keys: KeyRing?
     let limits: ServerSettings.Limits
     let metrics: Metrics
@@ -53,10 +56,11 @@ struct ServerResponder: HTTPResponder {
         response.headers[.requestID] = id
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         let route = endpoint?.name ?? "other"
+        let isKnown = endpoint?.methods.contains(request.method) == true
         metrics.count(
             .answers,
             [
-                "route": route, "method": endpoint?.method == request.method ? request.method.rawValue : "other",
+                "route": route, "method": isKnown ? request.method.rawValue : "other",
                 "status": "\(response.status.code)",
             ])
         metrics.observe(.answerSeconds, seconds, ["route": route])
@@ -67,19 +71,23 @@ struct ServerResponder: HTTPResponder {
 
     private func answer(_ request: Request, _ endpoint: Endpoint?, _ logger: Logger) async throws -> Response {
         // Who has no key learns nothing about what there is.
-        if endpoint?.isOpen != true { try authorize(request, logger) }
+        let owner = endpoint?.isOpen == true ? "" : try authorize(request, logger)
         guard let endpoint else {
             throw APIError(
                 status: .notFound, message: "there is nothing at \(request.uri.path.prefix(100))", code: "not_found")
         }
-        guard request.method == endpoint.method else {
+        guard endpoint.methods.contains(request.method) else {
+            let allowed = endpoint.methods.map(\.rawValue).joined(separator: ", ")
             throw APIError(
-                status: .methodNotAllowed, message: "\(endpoint.name) takes \(endpoint.method.rawValue)",
-                code: "method_not_allowed", allow: endpoint.method.rawValue)
+                status: .methodNotAllowed, message: "\(endpoint.name) takes \(allowed)", code: "method_not_allowed",
+                allow: allowed)
         }
         switch endpoint {
-        case .edits: return try await edits(request, logger)
-        case .generations: return try await generations(request, logger)
+        case .edits: return try await edits(request, owner, logger)
+        case .generations: return try await generations(request, owner, logger)
+        case .variations: return try await variations(request, owner, logger)
+        case .imageContent, .job, .jobCancel, .jobEvents, .jobResult, .jobs:
+            return try await kept(endpoint, request, owner, logger)
         case .health: return Response(text: "ok\n")
         case .metrics: return await metricsText()
         case .model(let id): return try model(id)
@@ -90,9 +98,9 @@ struct ServerResponder: HTTPResponder {
         }
     }
 
-    /// Throws unless the request shows a key of the ring.
-    private func authorize(_ request: Request, _ logger: Logger) throws {
-        guard let keys else { return }
+    /// The name of the key that the request shows, or of nobody where there are no keys; throws where it shows none.
+    private func authorize(_ request: Request, _ logger: Logger) throws -> String {
+        guard let keys else { return "" }
         func refuse(_ message: String, _ code: String) -> APIError {
             APIError(status: .unauthorized, message: message, code: code)
         }
@@ -112,7 +120,8 @@ struct ServerResponder: HTTPResponder {
                 status: .serviceUnavailable, message: "keys cannot be checked now; the server's log says why",
                 type: "server_error", code: "keys_unusable", isWorthRetrying: true)
         }
-        guard name != nil else { throw refuse("the API key is not known", "invalid_api_key") }
+        guard let name else { throw refuse("the API key is not known", "invalid_api_key") }
+        return name
     }
 
     /// The whole body, and the request with it in place of the stream.

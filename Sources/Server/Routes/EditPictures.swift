@@ -39,6 +39,17 @@ enum EditPictures {
         return .variation(image: rgb, strength: strength ?? variationStrength)
     }
 
+    /// The editing of a variation: the picture's own transparency does not count.
+    ///
+    /// Throws ``APIError``.
+    static func variation(
+        image: [UInt8], strength: Double?, pixelLimit: Int
+    ) throws(APIError) -> GenerationRequest.Editing {
+        .variation(
+            image: try decode(image, name: "image", pixelLimit: pixelLimit).rgb,
+            strength: strength ?? variationStrength)
+    }
+
     /// Decodes a PNG file unless its header asks for more pixels than are allowed.
     private static func decode(_ bytes: [UInt8], name: String, pixelLimit: Int) throws(APIError) -> PNGFile {
         if let size = PNGFile.announcedSize(bytes) {

@@ -10,6 +10,8 @@ struct PictureFields {
     var isStream: Bool
     /// Previews that the events are to contain.
     var partialImages: Int
+    /// Addresses of pictures that are kept, instead of the pictures.
+    var isURL: Bool
     /// The client's word for the quality, which events repeat.
     static let quality = "auto"
 
@@ -23,14 +25,26 @@ struct PictureFields {
     static let editNames =
         generationNames.filter { !["moderation", "style"].contains($0) } + ["input_fidelity", "strength"]
 
+    /// Fields of `POST /v1/images/variations` besides the file.
+    static let variationNames =
+        editNames.filter { !["stream", "partial_images", "background", "input_fidelity"].contains($0) }
+    /// Fields of `POST /v1/jobs`.
+    static let jobNames =
+        generationNames.filter { !["stream", "response_format"].contains($0) }
+        + ["kind", "image", "mask", "strength"]
+
     /// Longest side that a size may name.
     private static let sideLimit = 65_536
 
     /// Reads and checks the fields; which sizes fit the model is checked by the service.
     ///
-    /// - Parameter seed: used where the request has none.
+    /// - Parameters:
+    ///   - seed: used where the request has none.
+    ///   - needsPrompt: false: without a prompt it is empty.
+    ///   - isJob: there may be previews without a stream.
     init(
-        _ fields: RequestFields, names: [String], model: ServedModel, limits: ServerSettings.Limits, seed: UInt64
+        _ fields: RequestFields, names: [String], model: ServedModel, limits: ServerSettings.Limits, seed: UInt64,
+        needsPrompt: Bool = true, isJob: Bool = false
     ) throws(APIError) {
         try fields.check(known: names)
         if let name = try fields.text("model", byteLimit: 1024), name != model.id {
@@ -38,10 +52,9 @@ struct PictureFields {
                 status: .notFound, message: "the model '\(name.prefix(60))' is not served here; '\(model.id)' is",
                 param: "model", code: "model_not_found")
         }
-        guard let prompt = try fields.text("prompt", byteLimit: limits.promptByteCount) else {
-            throw .invalid("prompt", "prompt is missing", code: "missing_field")
-        }
-        request = GenerationRequest(prompt: prompt, seed: try fields.seed("seed") ?? seed)
+        let prompt = try fields.text("prompt", byteLimit: limits.promptByteCount)
+        if prompt == nil, needsPrompt { throw .invalid("prompt", "prompt is missing", code: "missing_field") }
+        request = GenerationRequest(prompt: prompt ?? "", seed: try fields.seed("seed") ?? seed)
         request.negativePrompt = try fields.text("negative_prompt", byteLimit: limits.promptByteCount)
         request.picturesPerPrompt = try fields.integer("n", in: 1...limits.pictures) ?? 1
         request.steps = try fields.integer("num_inference_steps", in: 1...GenerationPlan.Limits.steps)
@@ -56,7 +69,12 @@ struct PictureFields {
         if isStream, request.picturesPerPrompt != 1 {
             throw .invalid("n", "n must be 1 with stream", code: "unsupported_value")
         }
-        if !isStream, partialImages > 0 {
+        isURL = try fields.word("response_format", of: ["b64_json", "url"]) == "url"
+        if isURL, isStream {
+            throw .invalid(
+                "response_format", "response_format must be b64_json with stream", code: "unsupported_value")
+        }
+        if !isStream, !isJob, partialImages > 0 {
             throw .invalid("partial_images", "partial_images needs stream", code: "unsupported_value")
         }
         try Self.checkFixed(fields)
@@ -64,8 +82,6 @@ struct PictureFields {
 
     /// What the API knows and this server has one way for.
     private static func checkFixed(_ fields: RequestFields) throws(APIError) {
-        try fields.choice(
-            "response_format", of: ["b64_json"], unsupported: ["url"], instead: "pictures are not kept; use b64_json")
         try fields.choice(
             "output_format", of: ["png"], unsupported: ["jpeg", "webp"], instead: "pictures are PNG files")
         if fields.has("output_compression") {

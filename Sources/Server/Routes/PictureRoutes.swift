@@ -12,35 +12,68 @@ extension ServerResponder {
     private static let fileNames = ["image", "image[]", "mask"]
 
     /// `POST /v1/images/generations`.
-    func generations(_ request: Request, _ logger: Logger) async throws -> Response {
+    func generations(_ request: Request, _ owner: String, _ logger: Logger) async throws -> Response {
         var request = request
-        let type = HeaderValue.split(request.headers[.contentType] ?? "").word
-        guard type == "application/json" else { throw Self.wrongType("application/json") }
-        let bytes = try await body(of: &request, limit: min(Self.jsonByteLimit, limits.bodyByteCount))
+        let fields = try await json(&request, limit: Self.jsonByteLimit)
         let picture = try PictureFields(
-            RequestFields(json: bytes), names: PictureFields.generationNames, model: service.model, limits: limits,
-            seed: Self.freshSeed)
-        return try await paint(picture, as: "image_generation", request, logger)
+            fields, names: PictureFields.generationNames, model: service.model, limits: limits, seed: Self.freshSeed)
+        var ticket = OrderTicket(picture, owner: owner, kind: .generation)
+        try ticket.read(request, fields)
+        return try await paint(picture, ticket, as: "image_generation", request, logger)
     }
 
-    /// `POST /v1/images/edits`.
-    func edits(_ request: Request, _ logger: Logger) async throws -> Response {
-        var request = request
+    /// The fields of a JSON body.
+    func json(_ request: inout Request, limit: Int) async throws -> RequestFields {
+        let type = HeaderValue.split(request.headers[.contentType] ?? "").word
+        guard type == "application/json" else { throw Self.wrongType("application/json") }
+        return try RequestFields(json: try await body(of: &request, limit: min(limit, limits.bodyByteCount)))
+    }
+
+    /// The fields and files of a form.
+    private func form(_ request: inout Request) async throws -> (fields: RequestFields, files: [String: [UInt8]]) {
         guard let boundary = MultipartForm.boundary(of: request.headers[.contentType] ?? "") else {
             throw Self.wrongType("multipart/form-data")
         }
         let bytes = try await body(of: &request, limit: limits.bodyByteCount)
         let (fields, files) = try Self.sort(try MultipartForm(bytes, boundary: boundary))
+        return (RequestFields(form: fields), files)
+    }
+
+    /// `POST /v1/images/edits`.
+    func edits(_ request: Request, _ owner: String, _ logger: Logger) async throws -> Response {
+        var request = request
+        let (fields, files) = try await form(&request)
         var picture = try PictureFields(
-            RequestFields(form: fields), names: PictureFields.editNames, model: service.model, limits: limits,
-            seed: Self.freshSeed)
+            fields, names: PictureFields.editNames, model: service.model, limits: limits, seed: Self.freshSeed)
         guard let image = files["image"] else {
             throw APIError.invalid("image", "image is missing", code: "missing_field")
         }
-        let strength = try RequestFields(form: fields).real("strength", in: 0...1)
         picture.request.editing = try EditPictures.editing(
-            image: image, mask: files["mask"], strength: strength, pixelLimit: limits.pixels)
-        return try await paint(picture, as: "image_edit", request, logger)
+            image: image, mask: files["mask"], strength: try fields.real("strength", in: 0...1),
+            pixelLimit: limits.pixels)
+        var ticket = OrderTicket(picture, owner: owner, kind: .edit)
+        try ticket.read(request, fields, files: files)
+        return try await paint(picture, ticket, as: "image_edit", request, logger)
+    }
+
+    /// `POST /v1/images/variations`: part of the picture's tokens is drawn anew.
+    func variations(_ request: Request, _ owner: String, _ logger: Logger) async throws -> Response {
+        var request = request
+        let (fields, files) = try await form(&request)
+        var picture = try PictureFields(
+            fields, names: PictureFields.variationNames, model: service.model, limits: limits, seed: Self.freshSeed,
+            needsPrompt: false)
+        guard let image = files["image"] else {
+            throw APIError.invalid("image", "image is missing", code: "missing_field")
+        }
+        guard files["mask"] == nil else {
+            throw APIError.invalid("mask", "a variation has no mask: use /v1/images/edits", code: "unknown_field")
+        }
+        picture.request.editing = try EditPictures.variation(
+            image: image, strength: try fields.real("strength", in: 0...1), pixelLimit: limits.pixels)
+        var ticket = OrderTicket(picture, owner: owner, kind: .variation)
+        try ticket.read(request, fields, files: files)
+        return try await paint(picture, ticket, as: "image_edit", request, logger)
     }
 
     /// Texts and files of a form, each name once.
@@ -77,14 +110,14 @@ extension ServerResponder {
     }
 
     /// A seed that JSON numbers of every client keep.
-    private static var freshSeed: UInt64 { UInt64.random(in: 0..<(1 << 32)) }
+    static var freshSeed: UInt64 { UInt64.random(in: 0..<(1 << 32)) }
 
     /// Places the order, and answers with its pictures or, once it stands in the queue, with a stream of events.
     private func paint(
-        _ picture: PictureFields, as kind: String, _ request: Request, _ logger: Logger
+        _ picture: PictureFields, _ ticket: OrderTicket, as kind: String, _ request: Request, _ logger: Logger
     ) async throws -> Response {
-        let events = try await service.place(
-            PictureOrder(picture.request, previewCount: picture.isStream ? picture.partialImages : 0))
+        let placed = try await desk.place(ticket)
+        let events = placed.events
         if picture.isStream {
             return EventStream(
                 kind: kind, partialImages: picture.partialImages, events: events, request: request,
@@ -103,17 +136,33 @@ extension ServerResponder {
             throw ClientLeft()
         }
         guard let pictures else { throw ClientLeft() }
-        var response = Response(json: .object(Self.answer(pictures)))
+        var addresses: [String]?
+        if picture.isURL, let job = placed.job {
+            let base = publicURL ?? Self.base(of: request)
+            addresses = try await desk.pictures(of: job).map { "\(base)/v1/images/\($0.id)/content" }
+        }
+        var response = Response(json: .object(Self.answer(pictures, addresses)))
         // Watching for the client's end has used up the connection.
         response.headers[.connection] = "close"
         return response
     }
 
+    /// What the client calls the server, as an address; without a usable word of its own that is this machine.
+    static func base(of request: Request) -> String {
+        let host = request.head.authority ?? ""
+        let isPlain =
+            (1...255).contains(host.utf8.count)
+            && host.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || ".-:[]_".contains($0)) }
+        return "http://" + (isPlain ? host : "localhost")
+    }
+
     /// OpenAI's images response.
-    private static func answer(_ pictures: PaintedPictures) -> [String: JSONValue] {
+    private static func answer(_ pictures: PaintedPictures, _ addresses: [String]?) -> [String: JSONValue] {
+        let data: [JSONValue] =
+            addresses?.map { .object(["url": .string($0)]) }
+            ?? pictures.files.map { .object(["b64_json": .string(Data($0).base64EncodedString())]) }
         var object: [String: JSONValue] = [
-            "created": .integer(Int(Date().timeIntervalSince1970)),
-            "data": .array(pictures.files.map { .object(["b64_json": .string(Data($0).base64EncodedString())]) }),
+            "created": .integer(Int(Date().timeIntervalSince1970)), "data": .array(data),
             "background": "opaque", "output_format": "png", "quality": .string(PictureFields.quality),
             "size": .string("\(pictures.width)x\(pictures.height)"), "usage": pictures.usage,
             "seed": .unsigned(pictures.seed),

@@ -117,6 +117,16 @@ struct RequestFields {
         }
     }
 
+    /// One of a few words, all of which are taken.
+    func word(_ name: String, of words: [String]) throws(APIError) -> String? {
+        try choice(name, of: words)
+        guard case .string(let text) = value(name) else { return nil }
+        return text
+    }
+
+    /// All fields as one text, the same for the same fields in any order and notation.
+    var canonical: Data { JSONValue.object(values).encoded }
+
     /// One of a few words.
     ///
     /// - Parameter unsupported: words of OpenAI's that this server does not take, and what to do instead.

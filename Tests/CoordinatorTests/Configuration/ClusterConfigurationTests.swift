@@ -61,7 +61,8 @@ import Testing
                 == ServerSettings(
                     address: NetworkAddress(host: "0.0.0.0", port: 8001), queueLimit: 7,
                     keysPath: "/etc/tessera/keys.txt",
-                    limits: .init(bodyByteCount: 1 << 20, promptByteCount: 1024, pictures: 4)))
+                    limits: .init(bodyByteCount: 1 << 20, promptByteCount: 1024, pictures: 4),
+                    jobs: .file("/etc/tessera/cluster.jobs.sqlite")))
         #expect(configuration.warnings.isEmpty)
     }
 

@@ -51,6 +51,38 @@ import Testing
             problems("server: {keys: .}", folder: path, checksFiles: true) == ["server.keys: '\(path).' is not a file"])
     }
 
+    @Test func jobsAreKeptBesideTheClusterFile() throws {
+        func jobs(
+            _ server: String, file: String = "a/b.c.yaml", flags: [String: String] = [:]
+        ) throws -> ServerSettings.JobStorage {
+            try ClusterConfiguration.parse(
+                "model: {preset: amused-tiny}\n\(server)", file: file, folder: "a/", flags: flags
+            ).server.jobs
+        }
+        #expect(try jobs("") == .file("a/b.c.jobs.sqlite"))
+        #expect(try jobs("server: {jobs: off}") == .memory)
+        #expect(try jobs("server: {jobs: x/j}") == .file("a/x/j"))
+        #expect(try jobs("server: {jobs: /x/j}") == .file("/x/j"))
+        // What the command line says counts from where the command runs.
+        #expect(try jobs("server: {jobs: off}", flags: ["server.jobs": "j"]) == .file("j"))
+        #expect(try jobs("", flags: ["server.jobs": "off"]) == .memory)
+    }
+
+    @Test func resultsAndAddressesAreBounded() throws {
+        #expect(problems("server: {results: {seconds: 60, bytes: 2GiB}, public_url: 'https://a.example:1/x/'}").isEmpty)
+        #expect(problems("server: {results: {seconds: 0}}").count == 1)
+        #expect(problems("server: {results: {bytes: 1KiB}}").count == 1)
+        for wrong in ["a.example", "ftp://a", "http://", "https://a b", "https://a?x"] {
+            #expect(
+                problems("server: {public_url: '\(wrong)'}")
+                    == ["server.public_url: '\(wrong)' is not an address like 'https://pictures.example.org'"])
+        }
+        let settings = try ClusterConfiguration.parse(
+            "model: {preset: amused-tiny}\nserver: {results: {seconds: 60}, public_url: 'https://a.example/'}"
+        ).server
+        #expect(settings.results.seconds == 60 && settings.publicURL == "https://a.example")
+    }
+
     @Test func aPortIsUsedOnce() {
         #expect(problems("control: {port: 8000}").count == 1)
         #expect(problems("control: {port: 8000}\nserver: {enabled: false}").isEmpty)

@@ -1,0 +1,13 @@
+import Coordinator
+
+extension ServerSettings.JobStorage {
+    /// Opens the store.
+    ///
+    /// Throws ``JobStoreError``.
+    func opened() throws(JobStoreError) -> any JobStore {
+        switch self {
+        case .file(let path): try DatabaseJobStore(path: path)
+        case .memory: MemoryJobStore()
+        }
+    }
+}
