@@ -10,6 +10,8 @@ public struct CompiledProgram: Sendable {
     public let residents: [String: TensorSharding]
     /// Each parameter's sharding and why.
     public let parameters: [ParameterPlan]
+    /// What repeats in it.
+    let repetition: Repetition
 
     /// How a weight is split, and which annotation decided it.
     public struct ParameterPlan: Sendable, Hashable {
@@ -40,6 +42,7 @@ public enum Compiler {
         var propagation = Propagation(
             program, rules: opRules, annotations: annotations, priorities: rules.priorities)
         propagation.run()
+        options.passed?(.propagation)
         if let dump = options.dump {
             dump("01-program", PassText.program(program))
             dump("02-annotated", PassText.shardings(program, annotations, mesh))
@@ -48,9 +51,12 @@ public enum Compiler {
         var partitioner = Partitioner(
             program, rules: opRules, shardings: propagation.shardings, mesh: mesh, options: options)
         partitioner.run()
+        options.passed?(.partitioning)
         var schedule = CollectiveFusion.schedule(partitioner.result, limits: options.fusion ?? options.links.fusion)
         if options.overlap { schedule = MessageOverlap.schedule(schedule, of: partitioner.result) }
-        var emitter = LocalProgramEmitter(partitioner.result, schedule)
+        options.passed?(.scheduling)
+        let emitter = LocalProgramEmitter(partitioner.result, schedule, deviceCount: mesh.deviceCount)
+        options.passed?(.memory)
         let locals = (0..<mesh.deviceCount).map { emitter.emit(device: $0) }
         if let dump = options.dump { PassText.locals(locals, dump) }
         let explanation = Explanation(
@@ -59,8 +65,11 @@ public enum Compiler {
         for (name, layout) in partitioner.result.residents {
             left[name] = TensorSharding(dims: layout.dims.map { DimSharding(axes: $0.axes, isOpen: false) })
         }
+        let parameters = explanation.parameters(partitioner.result)
+        let repetition = Repetition(partitioner.result, schedule)
+        options.passed?(.emission)
         return CompiledProgram(
-            name: program.name, locals: locals, residents: left,
-            parameters: explanation.parameters(partitioner.result))
+            name: program.name, locals: locals, residents: left, parameters: parameters,
+            repetition: repetition)
     }
 }

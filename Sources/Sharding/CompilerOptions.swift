@@ -67,6 +67,20 @@ public enum InputPlacement: String, Sendable, Hashable, CaseIterable {
     case annotated
 }
 
+/// A part of the compiler's work, in the order in which they run.
+public enum CompilerPass: String, Sendable, Hashable, CaseIterable {
+    /// Sharding rules, annotations, and their spreading to all values.
+    case propagation
+    /// Steps for every device, with collectives.
+    case partitioning
+    /// Common messages, early starts and late waits.
+    case scheduling
+    /// Offsets of buffers in the arena, for devices that differ.
+    case memory
+    /// One local program a device, and words on why weights are split so.
+    case emission
+}
+
 /// Choices of the compiler that are not the program's.
 public struct CompilerOptions: Sendable {
     /// Order of sums.
@@ -81,12 +95,15 @@ public struct CompilerOptions: Sendable {
     public var overlap: Bool
     /// Called between passes with the pass's name and the program at that point as text.
     public var dump: (@Sendable (_ pass: String, _ text: String) -> Void)?
+    /// Called at the end of each pass, for those who hold a clock.
+    public var passed: (@Sendable (CompilerPass) -> Void)?
 
     /// Makes options; the defaults give the same bits on every mesh.
     public init(
         reductionOrder: ReductionOrder = .canonical, links: LinkCosts = .ethernet, inputs: InputPlacement = .anywhere,
         fusion: FusionLimits? = nil, overlap: Bool = true,
-        dump: (@Sendable (_ pass: String, _ text: String) -> Void)? = nil
+        dump: (@Sendable (_ pass: String, _ text: String) -> Void)? = nil,
+        passed: (@Sendable (CompilerPass) -> Void)? = nil
     ) {
         self.reductionOrder = reductionOrder
         self.links = links
@@ -94,5 +111,6 @@ public struct CompilerOptions: Sendable {
         self.fusion = fusion
         self.overlap = overlap
         self.dump = dump
+        self.passed = passed
     }
 }

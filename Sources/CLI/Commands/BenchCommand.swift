@@ -16,9 +16,11 @@ struct BenchCommand: AsyncParsableCommand {
               tessera bench step --preset amused-256         One decoding step.
               tessera bench image --trace image.json         A whole picture, and where its time went.
               tessera bench scaling --layout 1x2 2x1@model=2 The same step on several meshes.
+              tessera bench compile --mesh data=4,model=128  How long plans take, by layers.
             """,
         subcommands: [
             BenchMatmulCommand.self, BenchRowsCommand.self, BenchAttentionCommand.self, BenchPointwiseCommand.self,
             BenchCollectiveCommand.self, BenchStepCommand.self, BenchImageCommand.self, BenchScalingCommand.self,
+            BenchCompileCommand.self,
         ])
 }

@@ -85,7 +85,7 @@ struct MoveTable {
                 sides[device] = .init(sends: part.sends, receives: part.receives, copies: part.copies)
             }
         }
-        return Moves(sides, coordinates: geometry.coordinates)
+        return Moves(sides, number: moves.count + reductions.count, coordinates: geometry.coordinates)
     }
 
     /// The transfers that reduce partial results into boxes inside those they lie in.
@@ -116,7 +116,7 @@ struct MoveTable {
                     sends: part.sends, receives: part.receives, copies: part.copies, reduction: reduction)
             }
         }
-        let result = Moves(sides, coordinates: geometry.coordinates)
+        let result = Moves(sides, number: moves.count + reductions.count, coordinates: geometry.coordinates)
         reductions[key] = result
         return result
     }

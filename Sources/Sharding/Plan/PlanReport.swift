@@ -121,9 +121,9 @@ public struct PlanReport: Sendable, Codable, Hashable {
         self.programs = programs.map { program in
             ProgramPlan(
                 name: program.name, collectives: Self.collectives(program),
-                sentBytes: program.locals.map { CostModel.sentByteCount(of: $0) },
-                messages: program.locals.reduce(0) { $0 + CostModel.messageCount(of: $1) }, links: Self.links(program),
-                flops: program.locals.map { CostModel.flops(of: $0) })
+                sentBytes: program.locals.indices.map { program.sentByteCount(device: $0) },
+                messages: program.messageCount, links: Self.links(program),
+                flops: program.locals.indices.map { program.flops(device: $0) })
         }
         workers = (0..<mesh.deviceCount).map { rank in
             let locals = programs.map { $0.locals[rank] }
@@ -156,7 +156,8 @@ public struct PlanReport: Sendable, Codable, Hashable {
     private static func parameters(_ programs: [CompiledProgram]) -> [Parameter] {
         var forms: [String: Set<StoredWeight.Form>] = [:]
         var bytes: [String: Int] = [:]
-        for weight in programs.flatMap(\.locals).flatMap(\.storedWeights) {
+        // All devices have parts of the same weights in the same forms.
+        for weight in programs.flatMap({ $0.locals.prefix(1) }).flatMap(\.storedWeights) {
             let name = weight.slice.spec.name
             if forms[name, default: []].insert(weight.form).inserted {
                 bytes[name, default: 0] += weight.wholeByteCount
@@ -176,10 +177,7 @@ public struct PlanReport: Sendable, Codable, Hashable {
         // Sums whose results have not been gathered yet, by place.
         var open: [String: Int] = [:]
         for (index, exchange) in first.exchanges.enumerated() {
-            let bytes = program.locals.reduce(0) { sum, local in
-                let exchange = local.exchanges[index]
-                return sum + exchange.sentByteCount(dtype: local.buffers[exchange.source].dtype)
-            }
+            let bytes = program.repetition.sentByteCounts[index]
             guard bytes > 0 else { continue }
             let place = "\(exchange.axes) \(exchange.scope)"
             if exchange.kind == .allReduce, exchange.reduction == nil, let sum = open.removeValue(forKey: place) {
@@ -197,15 +195,10 @@ public struct PlanReport: Sendable, Codable, Hashable {
     }
 
     private static func links(_ program: CompiledProgram) -> [Link] {
-        program.locals.enumerated().flatMap { rank, local in
-            var bytes: [Int: Int] = [:]
-            for exchange in local.exchanges {
-                let dtype = local.buffers[exchange.source].dtype
-                for send in exchange.sends {
-                    bytes[send.peer, default: 0] += exchange.byteCount(of: send, dtype: dtype)
-                }
+        program.locals.indices.flatMap { rank in
+            program.sentByteCounts(device: rank).sorted { $0.key < $1.key }.map {
+                Link(from: rank, to: $0.key, bytes: $0.value)
             }
-            return bytes.sorted { $0.key < $1.key }.map { Link(from: rank, to: $0.key, bytes: $0.value) }
         }
     }
 }
