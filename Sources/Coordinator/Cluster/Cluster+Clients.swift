@@ -48,6 +48,10 @@ extension Cluster {
     /// A word for a worker's state.
     private func word(of index: Int) -> String {
         let session = members[index].session
+        if case .recovering(let recovery) = phase, recovery.isLost(index) {
+            let isBack = members[index].process != nil || session.hello != nil
+            return isBack && !recovery.isAway(index) ? "returning" : "lost"
+        }
         switch session.state {
         case .closed: return "lost"
         case .leaving: return "leaving"
@@ -63,6 +67,7 @@ extension Cluster {
         switch phase {
         case .failed(let error): "\(error)"
         case .aborting(_, let because): because
+        case .recovering(let recovery): recovery.because + " and is awaited again"
         case .idle, .starting, .ready, .reconnecting, .stopping, .stopped: ""
         }
     }
@@ -106,7 +111,7 @@ extension Cluster.Phase {
         case .idle: "not started"
         case .starting: "starting"
         case .ready: "ready"
-        case .aborting, .reconnecting: "recovering"
+        case .aborting, .reconnecting, .recovering: "recovering"
         case .failed: "failed"
         case .stopping: "stopping"
         case .stopped: "stopped"
