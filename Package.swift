@@ -17,6 +17,12 @@ let fastC: [CSetting] = [
     .unsafeFlags(["-O3"], .when(configuration: .debug)), .unsafeFlags(["-ffp-contract=off", "-fno-math-errno"]),
 ]
 
+/// Files of the web page, which the binary contains.
+let page = [
+    "api.js", "cluster.css", "cluster.js", "editor.js", "form.js", "gallery.js", "icon.svg", "index.html", "main.js",
+    "paint.css", "painting.js", "theme.css",
+]
+
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
@@ -79,6 +85,7 @@ let package = Package(
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            resources: page.map { .embedInCode("Page/Assets/\($0)") },
             swiftSettings: common),
         .target(
             name: "Bench", dependencies: ["Coordinator", "Sharding", "Runtime", "Program", "Tensor"],

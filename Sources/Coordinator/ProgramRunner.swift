@@ -36,7 +36,9 @@ public protocol ProgramRunner: Sendable {
     ///   - inputs: whole tensors, for every input that is not resident.
     /// - Returns: the assembled outputs that are not resident.
     ///
-    /// Throws where a device, a link or a deadline fails; the request is then lost on the devices.
+    /// Throws where a device, a link or a deadline fails; the request is then lost on the devices. Where a device was
+    /// lost and comes back, the error is ``ClusterError/interrupted(worker:rank:loss:doing:)``: installed programs are
+    /// still installed, the next call waits for the device, and the caller goes on with a new request from what it has.
     func run(
         _ key: ProgramKey, request: UInt64, inputs: [String: HostTensor]
     ) async throws -> [String: HostTensor]

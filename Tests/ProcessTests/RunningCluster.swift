@@ -8,8 +8,9 @@ final class RunningCluster {
     let port: String
 
     /// Starts a cluster, by default the example's, and waits until it is ready.
-    init(_ file: String = "cluster.yaml") throws {
-        command = try ObservedCommand(["up", file, "--set", "control.port=0", "--set", "server.port=0"])
+    init(_ file: String = "cluster.yaml", set settings: [String] = []) throws {
+        command = try ObservedCommand(
+            ["up", file] + (["control.port=0", "server.port=0"] + settings).flatMap { ["--set", $0] })
         try command.waitForLine(" is ready at ")
         let line = command.errors.split(separator: "\n").first { $0.contains(" is ready at ") }
         port = try #require(line?.split(separator: ":").last.map(String.init))

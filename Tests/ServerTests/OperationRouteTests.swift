@@ -109,18 +109,6 @@ import Testing
         }
     }
 
-    @Test func thePageNeedsNothingElse() async throws {
-        try await serving(FakeService()) { port in
-            let page = try await get(port, "/")
-            #expect(page.status == 200 && page.headers["content-type"] == "text/html; charset=utf-8")
-            #expect(page.headers["content-security-policy"]?.hasPrefix("default-src 'none'") == true)
-            #expect(!page.text.contains("http://") && !page.text.contains("https://") && !page.text.contains("<link"))
-            for label in ["prompt", "negative", "seed", "size", "steps", "guidance", "temperature", "key"] {
-                #expect(page.text.contains("for=\"\(label)\"") && page.text.contains("id=\"\(label)\""), "\(label)")
-            }
-        }
-    }
-
     @Test func connectionsAreKeptBetweenSmallRequests() async throws {
         try await serving(FakeService()) { port in
             let statuses = try await HTTPProbe.blocking {

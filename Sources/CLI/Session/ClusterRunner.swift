@@ -42,13 +42,26 @@ actor ClusterRunner: ProgramRunner {
         let tally = LoadTally(workers: workers, missing: missing)
         if tally.progress.byteCount > 0 { progress(tally.progress) }
         for order in orders {
-            try await cluster.install(order.name, locals: order.program.locals, sources: sources) { worker, report in
-                if let loaded = tally.record(worker: worker, report) { progress(loaded) }
+            try await resumingAfterLosses {
+                try await cluster.install(order.name, locals: order.program.locals, sources: sources) {
+                    if let loaded = tally.record(worker: $0, $1) { progress(loaded) }
+                }
             }
             installed.insert(order.name)
         }
         self.ledger = ledger
         return names.map { ProgramKey($0) }
+    }
+
+    /// Installs again what a lost worker has interrupted; the cluster bounds how often that is.
+    private func resumingAfterLosses(_ body: () async throws -> Void) async throws {
+        while true {
+            do {
+                return try await body()
+            } catch ClusterError.interrupted {
+                try Task.checkCancellation()
+            }
+        }
     }
 
     func run(

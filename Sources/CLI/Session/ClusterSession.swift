@@ -21,9 +21,10 @@ enum ClusterSession {
         let signals = StopSignals()
         let logger = TerminalLog.logger(level: .notice)
         let studio = try Studio(configuration: configuration, progress: Progress())
+        var settings = configuration.settings(bind: configuration.control.endpoint, modelHash: studio.modelHash)
+        settings.restartLimit = configuration.restarts
         let cluster = Cluster(
-            settings: configuration.settings(
-                bind: configuration.control.endpoint, modelHash: studio.modelHash),
+            settings: settings,
             launcher: configuration.launcher(logger), logger: logger)
         let metrics = Metrics()
         let service = PictureService(

@@ -43,6 +43,8 @@ final class PictureService: ImageService {
         let plan = try studio.plan(of: order.request)
         switch await state() {
         case .ready: break
+        // The queue waits for the workers that come back.
+        case .loading where await cluster.status.state == "recovering": break
         case .failed(let why), .loading(let why): throw OrderError.notReady(why)
         case .stopping(let why): throw OrderError.stopping(why)
         }
@@ -57,9 +59,25 @@ final class PictureService: ImageService {
 
     func status() async -> ServiceStatus {
         let workers = await cluster.status.workers.map {
-            ServiceStatus.Worker(name: $0.name, isReady: $0.state == "ready", steps: $0.steps)
+            ServiceStatus.Worker(name: $0.name, isReady: ["ready", "computing"].contains($0.state), steps: $0.steps)
         }
         return ServiceStatus(state: await state(), queue: await queue.status, workers: workers)
+    }
+
+    func cluster() async -> ClusterSnapshot {
+        let status = await cluster.status
+        var snapshot = ClusterSnapshot(
+            name: status.cluster, state: status.state, epoch: status.epoch,
+            mesh: studio.mesh, workers: status.workers.map { ClusterSnapshot.Worker($0) }, model: studio.facts)
+        switch await state() {
+        case .failed(let why): snapshot.reason = why
+        case .loading(let what):
+            snapshot.reason = what
+            if status.state == "ready" { snapshot.state = "loading" }
+        case .ready: break
+        case .stopping(let why): (snapshot.state, snapshot.reason) = ("stopping", why)
+        }
+        return snapshot
     }
 
     /// Takes no more orders, and returns when the running one is done.
@@ -75,15 +93,32 @@ final class PictureService: ImageService {
     }
 
     private func state() async -> ServiceStatus.State {
-        let word = await cluster.status.state
-        if word == "failed" { return .failed("the cluster has lost a worker") }
+        let status = await cluster.status
+        if status.state == "failed" { return .failed("the cluster has lost a worker") }
         switch phase.withLock({ $0 }) {
         case .loading(let progress):
             guard let progress, progress.byteCount > 0 else { return .loading("the workers are starting") }
             return .loading(
                 "the workers have loaded \(progress.loadedByteCount) of \(progress.byteCount) bytes of weights")
-        case .open: return word == "ready" ? .ready : .loading("the cluster is \(word)")
+        case .open where status.state == "ready": return .ready
+        case .open:
+            let reason = status.reason.isEmpty ? "" : ": \(status.reason)"
+            return .loading("the cluster is \(status.state)\(reason)")
         case .stopping: return .stopping(Self.stopReason)
         }
+    }
+}
+
+extension ClusterSnapshot.Worker {
+    /// The worker as the coordinator sees it.
+    init(_ worker: ClusterStatus.Worker) {
+        self.init(name: worker.name, state: worker.state)
+        (host, processID, calls, restarts) = (worker.host, worker.processID, worker.steps, worker.restarts)
+        memoryLimit = worker.memoryLimit
+        guard let report = worker.report else { return }
+        (residentByteCount, heldByteCount) = (report.residentByteCount, report.heldByteCount)
+        (computeSeconds, collectiveSeconds) = (report.computeTime / .seconds(1), report.collectiveTime / .seconds(1))
+        sentByteCounts = report.sentByteCounts
+        running = report.running.map { .init(program: $0.programKey, request: $0.request, step: $0.step) }
     }
 }

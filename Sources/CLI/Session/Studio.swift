@@ -34,6 +34,20 @@ final class Studio: Sendable {
             mesh: configuration.mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: ","))
     }
 
+    /// The mesh.
+    var mesh: [ClusterSnapshot.Axis] { configuration.mesh.axes.map { .init(name: $0.name, size: $0.size) } }
+
+    /// What a request gets that leaves things open, and the sizes that there are.
+    var facts: ClusterSnapshot.Model {
+        let (defaults, generation) = (model.defaults, configuration.generation)
+        return ClusterSnapshot.Model(
+            width: defaults.width, height: defaults.height, sizeMultiple: model.sizeMultiple,
+            pixelLimit: model.tokenLimit * model.pixelsPerToken * model.pixelsPerToken,
+            steps: generation.steps ?? defaults.steps,
+            guidanceScale: Double(generation.guidanceScale ?? defaults.guidanceScale),
+            temperature: Double(generation.temperature ?? defaults.temperature.first))
+    }
+
     /// Name of the model.
     var modelName: String { model.loaded.name }
 

@@ -70,6 +70,8 @@ extension Cluster {
             signals.yield(.cancelledInstall(id))
         }
         installed.insert(key)
+        programs.removeAll { $0.key == key }
+        programs.append(InstalledProgram(key: key, locals: locals, sources: sources))
         tracing?.trace.programs[key] = locals
         predictions[key] = CallPrediction.longest(locals)
         return reports
@@ -121,7 +123,7 @@ extension Cluster {
     }
 
     /// Tells the workers which requests have ended, as soon as they take orders.
-    private func flushReleases() {
+    func flushReleases() {
         guard case .ready = phase else { return }
         for request in releases.sorted() {
             for index in members.indices { order(index, .release(request: request)) }
@@ -134,7 +136,7 @@ extension Cluster {
         if case .ready = phase { return }
         if case .starting = phase { throw ClusterError.notReady(cluster: settings.name, state: "starting") }
         try await wait(
-            for: .ready, deadline: settings.abortDeadline + settings.connectDeadline, doing: "giving up a failed call")
+            for: .ready, deadline: patience, doing: "giving up a failed call")
     }
 
     // MARK: What workers answer
@@ -189,6 +191,7 @@ extension Cluster {
     func takeFailure(_ index: Int, _ failure: Failure) {
         switch failure.subject {
         case .program(let key):
+            noteInstallFailure(index, key, failure)
             finishInstall(
                 index, key,
                 .failure(
@@ -272,11 +275,11 @@ extension Cluster {
             } else if let install = installs.values.first(where: { now > $0.end }) {
                 fail(stuck(Array(install.remaining), "installing \(install.key)", settings.installDeadline))
             }
-        case .idle, .starting, .aborting, .failed, .stopping, .stopped: break
+        case .idle, .starting, .aborting, .recovering, .failed, .stopping, .stopped: break
         }
     }
 
-    private func stuck(_ ranks: [Int], _ doing: String, _ after: Duration) -> ClusterError {
+    func stuck(_ ranks: [Int], _ doing: String, _ after: Duration) -> ClusterError {
         .stuck(workers: Set(ranks).sorted().map { members[$0].spec.name }, doing: doing, after: after)
     }
 }

@@ -29,7 +29,7 @@ struct ConfigurationDecoder {
         var rules = LogicalAxisRules(LogicalAxis.defaultRules(mesh: ["data"]))
         if automatic == nil { rules = self.rules(top, axes: written ?? [], hasOverrides: !overrides.isEmpty) }
         rules.overrides = overrides
-        let (launcher, workers) = workers(top, axes: written, isAutomatic: automatic != nil)
+        let (launcher, workers, restarts) = workers(top, axes: written, isAutomatic: automatic != nil)
         let links = links(top, workers: workers)
         let profile = profile(top, workers: workers)
         let axes = automatic == nil ? written : workers.map { [Mesh.Axis("data", $0.count)] }
@@ -44,8 +44,8 @@ struct ConfigurationDecoder {
         guard let model, let axes, let workers, axes.reduce(1, { $0 * $1.size }) == workers.count else { return nil }
         return ClusterConfiguration(
             name: name, model: model, generation: generation, mesh: Mesh(axes, speeds: workers.map(\.speed)),
-            rules: rules, launcher: launcher, workers: workers, automatic: automatic, links: links,
-            measured: profile?.profile,
+            rules: rules, launcher: launcher, workers: workers, restarts: restarts, automatic: automatic,
+            links: links, measured: profile?.profile,
             dataPlane: dataPlane, control: control, server: server)
     }
 

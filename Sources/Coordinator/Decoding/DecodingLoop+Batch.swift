@@ -6,10 +6,12 @@ struct BatchRun {
     /// Indices of its pictures in the request.
     let batch: Range<Int>
     /// Its number on the devices.
-    let request: UInt64
+    var request: UInt64
     let noise: GenerationNoise
     let shape: GenerationShape
     var timer: StepTimer
+    /// Where it stands after its last step; nil: at the beginning.
+    var state: DecodingState?
 }
 
 extension DecodingLoop {
@@ -30,6 +32,7 @@ extension DecodingLoop {
                 inputs: stepInputs(run, state: state))
             state.tokens = try tokens(outputs, "tokens", shape: run.shape)
             state.nextStep += 1
+            run.state = state
             run.timer.add(now() - start)
             await events(
                 .stepped(

@@ -100,11 +100,21 @@ public struct DecodingLoop: Sendable {
             var run = BatchRun(
                 plan: plan, batch: batch, request: requests.next(), noise: noise,
                 shape: shape(plan, pictures: batch.count), timer: timer)
-            do {
-                pictures += try await decode(&run, resuming: index == 0 ? state : nil, events: events)
-            } catch {
-                await runner.release(request: run.request)
-                throw error
+            run.state = index == 0 ? state : nil
+            while true {
+                let reached = run.state
+                do {
+                    pictures += try await decode(&run, resuming: reached, events: events)
+                } catch ClusterError.interrupted {
+                    // A device was lost, and with it what text left: on from the last step, under a new number.
+                    await runner.release(request: run.request)
+                    run.request = requests.next()
+                    continue
+                } catch {
+                    await runner.release(request: run.request)
+                    throw error
+                }
+                break
             }
             await runner.release(request: run.request)
             timer = run.timer

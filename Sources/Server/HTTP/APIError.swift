@@ -49,7 +49,7 @@ struct APIError: Error, Sendable {
         case let error as ClusterError:
             let isPassing: Bool =
                 switch error {
-                case .callAborted, .notReady, .stopped: true
+                case .callAborted, .interrupted, .notReady, .stopped: true
                 default: false
                 }
             self.init(

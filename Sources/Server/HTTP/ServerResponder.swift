@@ -78,13 +78,14 @@ struct ServerResponder: HTTPResponder {
                 code: "method_not_allowed", allow: endpoint.method.rawValue)
         }
         switch endpoint {
+        case .cluster: return await cluster()
         case .edits: return try await edits(request, logger)
         case .generations: return try await generations(request, logger)
         case .health: return Response(text: "ok\n")
         case .metrics: return await metricsText()
         case .model(let id): return try model(id)
         case .models: return models()
-        case .page: return page()
+        case .page(let file): return file.response(to: request)
         case .progress: return await progress()
         case .ready: return await ready()
         }

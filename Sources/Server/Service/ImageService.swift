@@ -6,6 +6,8 @@ public protocol ImageService: Sendable {
     var model: ServedModel { get }
     /// How the service is.
     func status() async -> ServiceStatus
+    /// How its cluster is.
+    func cluster() async -> ClusterSnapshot
     /// Takes an order into the queue and returns what happens to it from then on.
     ///
     /// The stream begins with ``PaintingEvent/queued(ahead:)`` and ends with ``PaintingEvent/finished(_:)`` or an
