@@ -143,6 +143,11 @@ public struct Exchange: Sendable, Hashable {
     /// Payload bytes that this device sends.
     public func sentByteCount(dtype: DType) -> Int { sends.reduce(0) { $0 + byteCount(of: $1, dtype: dtype) } }
 
+    /// Payload bytes that this device sends to each peer.
+    public func sentByteCounts(dtype: DType) -> [Int: Int] {
+        Dictionary(sends.map { ($0.peer, byteCount(of: $0, dtype: dtype)) }, uniquingKeysWith: +)
+    }
+
     /// Most bytes that the transfers take in a staging area, given the element type of the source buffer.
     public func stagingByteCount(dtype: DType) -> Int {
         (sends + receives).reduce(0) { $0 + (byteCount(of: $1, dtype: dtype) + 63) / 64 * 64 }

@@ -85,10 +85,13 @@ public struct Heartbeat: Sendable, Hashable {
     public var sequence: UInt64
     /// Calls finished so far; a worker that is alive but stuck does not count on.
     public var steps: UInt64
+    /// What a worker has used and done; nil from a coordinator.
+    public var report: WorkerReport?
 
     /// Makes a sign of life.
-    public init(sequence: UInt64, steps: UInt64) {
+    public init(sequence: UInt64, steps: UInt64, report: WorkerReport? = nil) {
         self.sequence = sequence
         self.steps = steps
+        self.report = report
     }
 }

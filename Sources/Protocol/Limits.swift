@@ -24,6 +24,8 @@ public enum ProtocolLimits {
     public static let rank = 16
     /// Elements of a tensor, and the size of a dimension.
     public static let elements = 1 << 40
+    /// A sum over the life of a process: bytes, or nanoseconds (73 years).
+    public static let lifetimeCount = 1 << 61
     /// Bytes of an arena or a file offset.
     public static let memoryBytes = 1 << 46
     /// Buffers, parameters, instructions, exchanges of a local program, each.

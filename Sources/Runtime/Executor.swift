@@ -29,11 +29,17 @@ public final class Executor {
     private let table: BufferTable
     private let steps: [Step]
     private let inputs: [InputCopy]
+    /// Nanoseconds in exchanges, over all calls so far.
+    public private(set) var exchangeNanoseconds: UInt64 = 0
 
     private enum Step {
         case kernel(Kernel)
         case start(ExchangeRunner)
         case finish(ExchangeRunner)
+
+        var isExchange: Bool {
+            if case .kernel = self { false } else { true }
+        }
     }
 
     private struct InputCopy {
@@ -139,7 +145,7 @@ public final class Executor {
         try resolveResidents(residents, request)
         try copyIn(inputs)
         for (index, step) in steps.enumerated() {
-            let begin = trace == nil ? 0 : TraceRing.now
+            let begin = trace == nil && !step.isExchange ? 0 : TraceRing.now
             switch step {
             case .kernel(let kernel): kernel()
             case .start(let runner):
@@ -150,6 +156,7 @@ public final class Executor {
                 }
             }
             trace?.record(index, since: begin)
+            if step.isExchange { exchangeNanoseconds &+= TraceRing.now &- begin }
         }
         return copyOut()
     }

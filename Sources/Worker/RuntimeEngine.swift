@@ -15,6 +15,10 @@ public final class RuntimeEngine: RankEngine {
     private var executors: [String: Executor] = [:]
     /// Nil: nothing is recorded.
     private var ring: TraceRing?
+    /// Payload bytes that a call of each program sends to each peer, by rank.
+    private var payloads: [String: [Int]] = [:]
+    /// What was held and done by the end of the last call or installation.
+    public private(set) var report = WorkerReport()
 
     /// Listens for peers; on the rank's thread.
     ///
@@ -72,6 +76,9 @@ public final class RuntimeEngine: RankEngine {
         }
         let executor = try Executor(program: program, weights: store, threads: threads)
         executors[order.programKey] = executor
+        payloads[order.programKey] = payload(of: program)
+        self.report.heldByteCount = executors.values.reduce(0) { max($0, $1.memory.arena + $1.memory.scratch) }
+        self.report.heldByteCount += stores.reduce(0) { $0 + $1.byteCount }
         return Installed(
             programKey: order.programKey, arenaByteCount: executor.memory.arena + executor.memory.scratch,
             parameterByteCount: store.byteCount)
@@ -85,7 +92,7 @@ public final class RuntimeEngine: RankEngine {
             throw WorkerError.unknownProgram(key: order.programKey)
         }
         let clock = ContinuousClock()
-        let (begin, sent) = (clock.now, fabric.sentByteCount)
+        let (begin, sent, waited) = (clock.now, fabric.sentByteCount, executor.exchangeNanoseconds)
         let traced = ring == nil ? 0 : TraceRing.now
         ring?.call = order.call
         defer { ring?.recordCall(since: traced) }
@@ -93,6 +100,8 @@ public final class RuntimeEngine: RankEngine {
         let outputs = try executor.run(
             inputs: order.inputs, residents: residents, request: order.request, tag: tag, fabric: fabric,
             deadline: assign.callDeadline, trace: ring)
+        let duration = begin.duration(to: clock.now)
+        count(order.programKey, duration, collective: .nanoseconds(executor.exchangeNanoseconds &- waited))
         let sizes = Dictionary(
             executor.program.outputs.map { ($0.name, executor.program.buffers[$0.buffer].dims.map(\.size)) },
             uniquingKeysWith: { first, _ in first })
@@ -100,7 +109,27 @@ public final class RuntimeEngine: RankEngine {
             call: order.call,
             outputs: outputs.map {
                 OutputPart(name: $0.name, box: $0.box, dims: sizes[$0.name] ?? $0.box.dims, tensor: $0.tensor)
-            }, duration: begin.duration(to: clock.now), sentByteCount: fabric.sentByteCount - sent)
+            }, duration: duration, sentByteCount: fabric.sentByteCount - sent)
+    }
+
+    /// Payload bytes that a call sends to each peer, by rank.
+    private func payload(of program: LocalProgram) -> [Int] {
+        var counts = [Int](repeating: 0, count: assign.deviceCount)
+        for exchange in program.exchanges {
+            let sent = exchange.sentByteCounts(dtype: program.buffers[exchange.source].dtype)
+            for (peer, byteCount) in sent where counts.indices.contains(peer) { counts[peer] += byteCount }
+        }
+        return counts
+    }
+
+    /// Adds a call to the report.
+    private func count(_ key: String, _ duration: Duration, collective: Duration) {
+        report.collectiveTime += collective
+        report.computeTime += max(.zero, duration - collective)
+        if report.sentByteCounts.isEmpty {
+            report.sentByteCounts = [Int](repeating: 0, count: assign.deviceCount)
+        }
+        for (peer, byteCount) in (payloads[key] ?? []).enumerated() { report.sentByteCounts[peer] += byteCount }
     }
 
     /// Frees what a request left.

@@ -59,7 +59,7 @@ final class PictureService: ImageService {
 
     func status() async -> ServiceStatus {
         let workers = await cluster.status.workers.map {
-            ServiceStatus.Worker(name: $0.name, isReady: $0.state == "ready", steps: $0.steps)
+            ServiceStatus.Worker(name: $0.name, isReady: ["ready", "computing"].contains($0.state), steps: $0.steps)
         }
         return ServiceStatus(state: await state(), queue: await queue.status, workers: workers)
     }

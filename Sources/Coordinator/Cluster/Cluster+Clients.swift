@@ -38,10 +38,33 @@ extension Cluster {
             cluster: settings.name, state: phase.word,
             workers: members.enumerated().map { index, member in
                 .init(
-                    name: member.spec.name, rank: index, state: member.session.state.rawValue,
+                    name: member.spec.name, rank: index, state: word(of: index),
                     host: member.session.hello?.host ?? "", processID: member.session.hello?.processID ?? 0,
-                    steps: member.session.steps)
-            }, queued: calls.count)
+                    steps: member.session.steps, memoryLimit: member.spec.memoryLimit, restarts: member.restarts,
+                    report: member.session.report)
+            }, queued: calls.count, reason: reason, epoch: epoch)
+    }
+
+    /// A word for a worker's state.
+    private func word(of index: Int) -> String {
+        let session = members[index].session
+        switch session.state {
+        case .closed: return "lost"
+        case .leaving: return "leaving"
+        case .expecting, .joined, .assigned, .bound, .connecting: return "joining"
+        case .ready:
+            if session.isInstalling { return "loading" }
+            return session.isCalling ? "computing" : "ready"
+        }
+    }
+
+    /// Why no orders are taken; empty where they are.
+    private var reason: String {
+        switch phase {
+        case .failed(let error): "\(error)"
+        case .aborting(_, let because): because
+        case .idle, .starting, .ready, .reconnecting, .stopping, .stopped: ""
+        }
     }
 
     /// Takes a message of a peer that is no worker.

@@ -37,6 +37,8 @@ public actor Cluster {
         var peer: PeerID?
         var process: (any LaunchedWorker)?
         var exit: WorkerExit?
+        /// How often it was started anew.
+        var restarts = 0
         /// When its connection ended, where the reason is still awaited.
         var disconnected: Duration?
         /// Why it was lost, where the end of its process is still awaited.
