@@ -79,7 +79,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Coordinator", "Models", "Tensor", "CImage", "CLinux", logging, nioCore,
+                "Coordinator", "Models", "Protocol", "Tensor", "CImage", "CLinux", logging, nioCore,
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -130,7 +130,11 @@ let package = Package(
             swiftSettings: common),
         .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: common),
         .testTarget(
-            name: "ServerTests", dependencies: ["Server", "Coordinator", "Tensor", "HTTPProbe", logging],
+            name: "ServerTests",
+            dependencies: [
+                "Server", "Coordinator", "Tensor", "HTTPProbe", logging,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
             swiftSettings: common),
         .testTarget(
             name: "ClusterTests",

@@ -8,19 +8,26 @@ final class RunningCluster {
     let port: String
 
     /// Starts a cluster, by default the example's, and waits until it is ready.
-    init(_ file: String = "cluster.yaml", set settings: [String] = []) throws {
-        command = try ObservedCommand(
-            ["up", file] + (["control.port=0", "server.port=0"] + settings).flatMap { ["--set", $0] })
+    init(
+        _ file: String = "cluster.yaml", set settings: [String] = [], arguments: [String] = [],
+        environment: [String: String] = [:]
+    ) throws {
+        let settings = (["control.port=0", "server.port=0"] + settings).flatMap { ["--set", $0] }
+        command = try ObservedCommand(["up", file] + settings + arguments, environment: environment)
         try command.waitForLine(" is ready at ")
-        let line = command.errors.split(separator: "\n").first { $0.contains(" is ready at ") }
-        port = try #require(line?.split(separator: ":").last.map(String.init))
+        port = try #require(Self.port(in: command.errors, after: " is ready at "))
+    }
+
+    /// The port at the end of an address in a line that contains a text.
+    private static func port(in lines: String, after text: String) -> String? {
+        guard let line = lines.split(separator: "\n").first(where: { $0.contains(text) }) else { return nil }
+        return line.matches(of: /:\/\/[^:]*:([0-9]+)/).last.map { String($0.1) }
     }
 
     /// Port of its HTTP server.
     var serverPort: Int {
         get throws {
-            let line = command.errors.split(separator: "\n").first { $0.contains(" listens at http://") }
-            return try #require(line?.split(separator: ":").last.flatMap { Int($0) })
+            try #require(Self.port(in: command.errors, after: " listens at http").flatMap { Int($0) })
         }
     }
 

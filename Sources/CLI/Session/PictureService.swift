@@ -52,8 +52,10 @@ final class PictureService: ImageService {
         let steps = plan.stepCount - plan.startStep
         request.previewInterval = PictureOrder.previewInterval(count: order.previewCount, steps: steps)
         let (fixed, studio, cluster) = (request, studio, cluster)
+        // The queue runs it in a task that another order may have started.
+        let id = RequestScope.id
         return try await queue.place(cost: steps * plan.pictureCount) { tell in
-            try await studio.paint(fixed, on: cluster, tell: tell)
+            try await RequestScope.$id.withValue(id) { try await studio.paint(fixed, on: cluster, tell: tell) }
         }
     }
 

@@ -30,18 +30,21 @@ public struct ServerSettings: Sendable, Hashable {
     public var queueLimit: Int
     /// File with the hashes of the keys that clients show; nil: everybody who reaches the server may use it.
     public var keysPath: String?
+    /// Web origins besides the server's own whose pages may use it ("https://studio.example"); none: no other page may.
+    public var origins: [String]
     /// How large a request may be.
     public var limits: Limits
 
     /// Makes settings.
     public init(
         isEnabled: Bool = true, address: NetworkAddress = ClusterConfiguration.defaultServer, queueLimit: Int = 32,
-        keysPath: String? = nil, limits: Limits = Limits()
+        keysPath: String? = nil, origins: [String] = [], limits: Limits = Limits()
     ) {
         self.isEnabled = isEnabled
         self.address = address
         self.queueLimit = queueLimit
         self.keysPath = keysPath
+        self.origins = origins
         self.limits = limits
     }
 }

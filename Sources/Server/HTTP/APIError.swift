@@ -131,6 +131,17 @@ struct APIError: Error, Sendable {
     }
 }
 
+/// Words of `ClusterError` that clients may see as an error's code.
+enum ClusterFailure {
+    /// The cluster could not do it: status 500.
+    static let codes = [
+        "callFailed", "endpoint", "incompleteOutput", "installFailed", "launchFailed", "startFailed", "stuck",
+        "unknownProgram", "workerLost",
+    ]
+    /// The order may succeed later: status 503.
+    static let passingCodes = ["callAborted", "notReady", "stopped"]
+}
+
 extension HTTPField.Name {
     /// Tells OpenAI's clients whether another attempt may help.
     static let shouldRetry = HTTPField.Name("x-should-retry")!

@@ -4,12 +4,14 @@ import HTTPTypes
 /// What a path stands for.
 enum Endpoint: Sendable, Hashable {
     case cluster
+    case docs
     case edits
     case generations
     case health
     case metrics
     case model(String)
     case models
+    case openAPI
     case page(PageFile)
     case progress
     case ready
@@ -18,9 +20,11 @@ enum Endpoint: Sendable, Hashable {
     init?(path: String) {
         switch path {
         case "/": self = .page(.document)
+        case "/docs": self = .docs
         case "/health/progress": self = .progress
         case "/healthz": self = .health
         case "/metrics": self = .metrics
+        case "/openapi.json": self = .openAPI
         case "/readyz": self = .ready
         case "/v1/cluster": self = .cluster
         case "/v1/images/edits": self = .edits
@@ -39,35 +43,29 @@ enum Endpoint: Sendable, Hashable {
         }
     }
 
+    /// The template that it stands for: what documents and metrics name it by.
+    ///
+    /// A route has its description in ``Route/operations(_:)``, and what is not described there is answered with 405.
+    var route: Route {
+        switch self {
+        case .cluster: .cluster
+        case .docs: .docs
+        case .edits: .edits
+        case .generations: .generations
+        case .health: .health
+        case .metrics: .metrics
+        case .model: .model
+        case .models: .models
+        case .openAPI: .openAPI
+        case .page(let file): file == .document ? .page : .pageFile
+        case .progress: .progress
+        case .ready: .ready
+        }
+    }
+
     /// A name for metrics: one of a fixed few.
-    var name: String {
-        switch self {
-        case .cluster: "/v1/cluster"
-        case .edits: "/v1/images/edits"
-        case .generations: "/v1/images/generations"
-        case .health: "/healthz"
-        case .metrics: "/metrics"
-        case .model: "/v1/models/{id}"
-        case .models: "/v1/models"
-        case .page(let file): file == .document ? "/" : "/page/{file}"
-        case .progress: "/health/progress"
-        case .ready: "/readyz"
-        }
-    }
+    var name: String { route.rawValue }
 
-    /// The one method that it knows.
-    var method: HTTPRequest.Method {
-        switch self {
-        case .edits, .generations: .post
-        default: .get
-        }
-    }
-
-    /// True where no key is asked for: whether a process lives is no secret, and the page holds nothing of anybody's.
-    var isOpen: Bool {
-        switch self {
-        case .health, .page, .progress, .ready: true
-        default: false
-        }
-    }
+    /// True where no key is asked for.
+    var isOpen: Bool { route.isOpen }
 }

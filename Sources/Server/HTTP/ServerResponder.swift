@@ -23,21 +23,41 @@ struct ServerResponder: HTTPResponder {
     let service: any ImageService
     let keys: KeyRing?
     let limits: ServerSettings.Limits
+    let origins: AllowedOrigins
     let metrics: Metrics
     let logger: Logger
     /// How often a stream says something when there is nothing to say.
     let keepAlive: Duration
     /// A service that works, but has not come forward for so long, is stalled.
     let stallLimit: Duration
+    /// What the routes are, and which methods they take.
+    let document: APIDocument
 
     func respond(to request: Request, context: BasicRequestContext) async throws -> Response {
-        let start = ContinuousClock.now
         let id = Self.requestID(request)
+        return try await RequestScope.$id.withValue(id) { try await respond(to: request, id: id) }
+    }
+
+    private func respond(to request: Request, id: String) async throws -> Response {
+        let start = ContinuousClock.now
         let endpoint = Endpoint(path: request.uri.path)
         var logger = logger
-        logger[metadataKey: "request"] = "\(id)"
+        // Streams are written when this has returned, by other tasks.
+        logger[metadataKey: "request_id"] = "\(id)"
+        let isKnown = endpoint.map { document.methods(of: $0.route).contains(request.method) } ?? false
+        let route = endpoint?.name ?? "other"
+        var entry = AccessLog.Entry(
+            requestID: id, method: isKnown ? request.method.rawValue : "other", route: route,
+            isQuiet: endpoint?.route.isPolled ?? false, start: start)
         var response: Response
         do {
+            if let preflight = origins.preflight(
+                request, methods: endpoint.map { document.methods(of: $0.route) } ?? [])
+            {
+                return AccessLog(logger: logger).following(preflight, entry)
+            }
+            // Who has no key learns nothing about what there is.
+            if endpoint?.isOpen != true { entry.key = try authorize(request, logger) }
             response = try await answer(request, endpoint, logger)
         } catch let error as BrokenBody {
             throw error.underlying
@@ -51,34 +71,28 @@ struct ServerResponder: HTTPResponder {
             response = answer.response
         }
         response.headers[.requestID] = id
-        let seconds = (ContinuousClock.now - start) / .seconds(1)
-        let route = endpoint?.name ?? "other"
-        metrics.count(
-            .answers,
-            [
-                "route": route, "method": endpoint?.method == request.method ? request.method.rawValue : "other",
-                "status": "\(response.status.code)",
-            ])
-        metrics.observe(.answerSeconds, seconds, ["route": route])
-        logger.info(
-            "answered", metadata: ["route": "\(route)", "status": "\(response.status.code)", "seconds": "\(seconds)"])
-        return response
+        origins.admit(request, to: &response)
+        let status = response.status.code
+        metrics.count(.answers, ["route": route, "method": entry.method, "status": "\(status)"])
+        metrics.observe(.answerSeconds, (ContinuousClock.now - start) / .seconds(1), ["route": route])
+        return AccessLog(logger: logger).following(response, entry)
     }
 
     private func answer(_ request: Request, _ endpoint: Endpoint?, _ logger: Logger) async throws -> Response {
-        // Who has no key learns nothing about what there is.
-        if endpoint?.isOpen != true { try authorize(request, logger) }
         guard let endpoint else {
             throw APIError(
                 status: .notFound, message: "there is nothing at \(request.uri.path.prefix(100))", code: "not_found")
         }
-        guard request.method == endpoint.method else {
+        let methods = document.methods(of: endpoint.route)
+        guard methods.contains(request.method) else {
+            let names = methods.map(\.rawValue).joined(separator: ", ")
             throw APIError(
-                status: .methodNotAllowed, message: "\(endpoint.name) takes \(endpoint.method.rawValue)",
-                code: "method_not_allowed", allow: endpoint.method.rawValue)
+                status: .methodNotAllowed, message: "\(endpoint.name) takes \(names)", code: "method_not_allowed",
+                allow: names)
         }
         switch endpoint {
         case .cluster: return await cluster()
+        case .docs: return docs()
         case .edits: return try await edits(request, logger)
         case .generations: return try await generations(request, logger)
         case .health: return Response(text: "ok\n")
@@ -86,14 +100,17 @@ struct ServerResponder: HTTPResponder {
         case .model(let id): return try model(id)
         case .models: return models()
         case .page(let file): return file.response(to: request)
+        case .openAPI: return openAPI()
         case .progress: return await progress()
         case .ready: return await ready()
         }
     }
 
-    /// Throws unless the request shows a key of the ring.
-    private func authorize(_ request: Request, _ logger: Logger) throws {
-        guard let keys else { return }
+    /// The name of the key that the request shows; nil where the server has none.
+    ///
+    /// Throws unless it is one of the ring's.
+    private func authorize(_ request: Request, _ logger: Logger) throws -> String? {
+        guard let keys else { return nil }
         func refuse(_ message: String, _ code: String) -> APIError {
             APIError(status: .unauthorized, message: message, code: code)
         }
@@ -113,7 +130,8 @@ struct ServerResponder: HTTPResponder {
                 status: .serviceUnavailable, message: "keys cannot be checked now; the server's log says why",
                 type: "server_error", code: "keys_unusable", isWorthRetrying: true)
         }
-        guard name != nil else { throw refuse("the API key is not known", "invalid_api_key") }
+        guard let name else { throw refuse("the API key is not known", "invalid_api_key") }
+        return name
     }
 
     /// The whole body, and the request with it in place of the stream.

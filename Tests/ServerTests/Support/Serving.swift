@@ -6,12 +6,12 @@ import Server
 
 /// Runs a server on a port of its own around a test's body.
 func serving(
-    _ service: FakeService, keysPath: String? = nil, limits: ServerSettings.Limits = .init(),
+    _ service: FakeService, keysPath: String? = nil, origins: [String] = [], limits: ServerSettings.Limits = .init(),
     keepAlive: Duration = .seconds(600), stallLimit: Duration = .seconds(600),
     _ body: @escaping @Sendable (_ port: Int) async throws -> Void
 ) async throws {
     let settings = ServerSettings(
-        address: NetworkAddress(host: "127.0.0.1", port: 0), keysPath: keysPath, limits: limits)
+        address: NetworkAddress(host: "127.0.0.1", port: 0), keysPath: keysPath, origins: origins, limits: limits)
     let (ports, source) = AsyncStream.makeStream(of: Int.self)
     let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
     let server = try ImageServer(
