@@ -109,7 +109,7 @@ let package = Package(
         .testTarget(
             name: "ProtocolTests", dependencies: ["Protocol", "Program", "Tensor"], swiftSettings: common),
         .testTarget(
-            name: "TransportTests", dependencies: ["Transport", "Protocol", "Program", "Tensor"],
+            name: "TransportTests", dependencies: ["Transport", "CLinux", "Protocol", "Program", "Tensor"],
             swiftSettings: common),
         .testTarget(
             name: "WorkerTests",

@@ -1,3 +1,4 @@
+public import Program
 public import Tensor
 
 /// How a worker introduces itself.
@@ -53,11 +54,13 @@ public struct Assign: Sendable, Hashable {
     public var silence: Duration
     /// Longest wait for a peer inside a call.
     public var callDeadline: Duration
+    /// What shall carry data between workers.
+    public var carrier: Carrier
 
     /// Makes an assignment.
     public init(
         rank: Int, deviceCount: Int, dtype: DType, threads: Int, memoryLimit: Int? = nil, heartbeat: Duration,
-        silence: Duration, callDeadline: Duration
+        silence: Duration, callDeadline: Duration, carrier: Carrier = .automatic
     ) {
         self.rank = rank
         self.deviceCount = deviceCount
@@ -67,6 +70,7 @@ public struct Assign: Sendable, Hashable {
         self.heartbeat = heartbeat
         self.silence = silence
         self.callDeadline = callDeadline
+        self.carrier = carrier
     }
 }
 

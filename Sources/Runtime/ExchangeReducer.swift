@@ -2,6 +2,34 @@ import CKernels
 import Program
 import Tensor
 
+/// Where the messages of an exchange's peers lie, from their arrival to the end of the exchange.
+final class ArrivalTable {
+    /// A part of a message.
+    struct Place {
+        let message: Int
+        let offset: Int
+    }
+
+    private let bases: UnsafeMutableBufferPointer<UnsafeRawPointer>
+
+    /// `areas` are where messages lie unless the fabric keeps them elsewhere.
+    init(areas: [UnsafeMutableRawPointer]) {
+        bases = .allocate(capacity: areas.count)
+        _ = bases.initialize(from: areas.map { UnsafeRawPointer($0) })
+    }
+
+    deinit { bases.deallocate() }
+
+    /// Address of a message.
+    subscript(message: Int) -> UnsafeRawPointer {
+        get { bases[message] }
+        set { bases[message] = newValue }
+    }
+
+    /// Address of a part.
+    subscript(place: Place) -> UnsafeRawPointer { bases[place.message] + place.offset }
+}
+
 /// Combines all devices' partial results of an exchange into its destination.
 final class ExchangeReducer {
     private let table: BufferTable
@@ -15,10 +43,12 @@ final class ExchangeReducer {
     private let pool: ThreadPool
     private let scratch: Scratch
 
+    private let arrivals: ArrivalTable
+
     private enum Kind {
         case sum(TreeArguments)
-        case max([UnsafeMutableRawPointer])
-        case argMax([UnsafeMutableRawPointer])
+        case max([ArrivalTable.Place])
+        case argMax([ArrivalTable.Place])
     }
 
     /// This device's contribution: in the source buffer, or packed into scratch where its box is not contiguous there.
@@ -30,13 +60,14 @@ final class ExchangeReducer {
 
     init(
         reduction: Exchange.Reduction, exchange: Exchange, program: LocalProgram, table: BufferTable,
-        arrivals: [Int: UnsafeMutableRawPointer], pool: ThreadPool, scratch: Scratch
+        arrivals: ArrivalTable, places: [Int: ArrivalTable.Place], pool: ThreadPool, scratch: Scratch
     ) {
         let from = program.buffers[exchange.source]
         let to = program.buffers[exchange.destination]
         precondition(from.dtype == .f32, "partial results are f32")
         precondition(to.dtype == .f32 || to.dtype == .bf16, "a reduction gives f32 or bf16")
         self.table = table
+        self.arrivals = arrivals
         self.pool = pool
         self.scratch = scratch
         source = exchange.source
@@ -60,13 +91,13 @@ final class ExchangeReducer {
             kind = .sum(
                 TreeArguments(
                     contributors: contributors, leafCount: leafCount, device: program.device, elements: count,
-                    arrivals: arrivals, threadCount: pool.threadCount))
+                    arrivals: arrivals, arrivalPlaces: places, threadCount: pool.threadCount))
         case .max:
             precondition(to.dtype == .f32, "a maximum is f32")
-            kind = .max(exchange.receives.compactMap { arrivals[$0.peer] })
+            kind = .max(exchange.receives.compactMap { places[$0.peer] })
         case .argMax:
             precondition(to.dtype == .f32 && count % 3 == 0, "arg-max triples are f32")
-            kind = .argMax(exchange.receives.compactMap { arrivals[$0.peer] })
+            kind = .argMax(exchange.receives.compactMap { places[$0.peer] })
         }
     }
 
@@ -76,9 +107,9 @@ final class ExchangeReducer {
         let out = table[destination]
         switch kind {
         case .sum(let tree): sum(tree, own: base, out: out)
-        case .max(let arrivals): fold(arrivals, own: base, out: out) { tk_max_combine($0, $1, count) }
-        case .argMax(let arrivals):
-            fold(arrivals, own: base, out: out) { tk_argmax_combine($0, $1, count / 3) }
+        case .max(let places): fold(places, own: base, out: out) { tk_max_combine($0, $1, count) }
+        case .argMax(let places):
+            fold(places, own: base, out: out) { tk_argmax_combine($0, $1, count / 3) }
         }
     }
 
@@ -105,15 +136,15 @@ final class ExchangeReducer {
     }
 
     private func fold(
-        _ arrivals: [UnsafeMutableRawPointer], own: UnsafeRawPointer?, out: UnsafeMutableRawPointer,
+        _ places: [ArrivalTable.Place], own: UnsafeRawPointer?, out: UnsafeMutableRawPointer,
         _ combine: (UnsafeMutablePointer<Float>, UnsafePointer<Float>) -> Void
     ) {
-        var rest = arrivals[...]
-        if let start = own ?? rest.popFirst().map({ UnsafeRawPointer($0) }) {
+        var rest = places[...]
+        if let start = own ?? rest.popFirst().map({ arrivals[$0] }) {
             out.copyMemory(from: start, byteCount: count * 4)
         }
-        for arrival in rest {
-            combine(out.assumingMemoryBound(to: Float.self), arrival.assumingMemoryBound(to: Float.self))
+        for place in rest {
+            combine(out.assumingMemoryBound(to: Float.self), arrivals[place].assumingMemoryBound(to: Float.self))
         }
     }
 }
@@ -128,17 +159,19 @@ final class TreeArguments {
     private let pointers: UnsafeMutablePointer<UnsafePointer<Float>?>
     private let pointerCapacity: Int
     private let places: [Place]
+    private let arrivals: ArrivalTable
 
     private enum Place {
         case own(node: Int)
-        case arrival(UnsafeMutableRawPointer)
+        case arrival(ArrivalTable.Place)
     }
 
     init(
         contributors: [Exchange.Contributor], leafCount: Int, device: Int, elements: Int,
-        arrivals: [Int: UnsafeMutableRawPointer], threadCount: Int
+        arrivals: ArrivalTable, arrivalPlaces: [Int: ArrivalTable.Place], threadCount: Int
     ) {
         self.leafCount = leafCount
+        self.arrivals = arrivals
         let nodes = contributors.flatMap(\.nodes)
         count = nodes.count
         levels = .allocate(capacity: max(1, nodes.count))
@@ -153,7 +186,9 @@ final class TreeArguments {
         places = contributors.flatMap { contributor in
             contributor.nodes.indices.map { node in
                 if contributor.device == device { return .own(node: node) }
-                if let base = arrivals[contributor.device] { return .arrival(base + node * elements * 4) }
+                if let place = arrivalPlaces[contributor.device] {
+                    return .arrival(.init(message: place.message, offset: place.offset + node * elements * 4))
+                }
                 precondition(elements == 0, "every contributor to a sum sends its part")
                 return .own(node: 0)
             }
@@ -175,7 +210,7 @@ final class TreeArguments {
             let base: UnsafeRawPointer?
             switch place {
             case .own(let node): base = own.map { $0 + node * ownStride }
-            case .arrival(let pointer): base = UnsafeRawPointer(pointer)
+            case .arrival(let place): base = arrivals[place]
             }
             array[index] = base.map { ($0 + elementOffset * 4).assumingMemoryBound(to: Float.self) }
         }

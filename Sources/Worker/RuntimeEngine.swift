@@ -8,6 +8,7 @@ public import Transport
 /// Runs programs with the runtime's kernels, over ZeroMQ.
 public final class RuntimeEngine: RankEngine {
     private let assign: Assign
+    private let logger: Logger
     private let fabric: ZeroMQFabric
     private let threads: ThreadPool
     private let residents = ResidentStore()
@@ -23,10 +24,15 @@ public final class RuntimeEngine: RankEngine {
     /// Listens for peers; on the rank's thread.
     ///
     /// Throws `TransportError` where the data plane cannot listen.
-    public init(assign: Assign, settings: WorkerSettings, abortFlag: AbortFlag) throws {
+    public init(
+        assign: Assign, settings: WorkerSettings, abortFlag: AbortFlag,
+        logger: Logger = Logger(label: "tessera.worker")
+    ) throws {
+        self.logger = logger
         self.assign = assign
         fabric = try ZeroMQFabric(
-            rank: assign.rank, bind: settings.dataHost, advertise: settings.dataAdvertise, abortFlag: abortFlag)
+            rank: assign.rank, bind: settings.dataHost, advertise: settings.dataAdvertise, carrier: assign.carrier,
+            abortFlag: abortFlag)
         fabric.sendDeadline = assign.callDeadline
         threads = ThreadPool(threads: assign.threads > 0 ? assign.threads : HostFacts.cpuCount)
     }
@@ -38,6 +44,10 @@ public final class RuntimeEngine: RankEngine {
     public func connect(endpoints: [String], epoch: UInt32) throws {
         let peers = Dictionary(uniqueKeysWithValues: endpoints.enumerated().map { ($0.offset, $0.element) })
         try fabric.connect(peers: peers, epoch: epoch)
+        for (peer, carrier) in fabric.carriers.sorted(by: { $0.key < $1.key }) {
+            let reason = fabric.refusals[peer].map { " (\($0))" } ?? ""
+            logger.info("data to and from rank \(peer) is carried by \(carrier.rawValue)\(reason)")
+        }
     }
 
     /// Loads what the program needs and is not there yet, and prepares it.
@@ -54,7 +64,7 @@ public final class RuntimeEngine: RankEngine {
         if let limit = assign.memoryLimit {
             let held = stores.reduce(0) { $0 + $1.byteCount }
             let arena = executors.values.reduce(program.arenaByteCount) { max($0, $1.memory.arena) }
-            let needed = held + missing + arena
+            let needed = held + missing + arena + fabric.sharedByteCount
             guard needed <= limit else {
                 throw WorkerError.memoryLimit(program: program.name, needed: needed, limit: limit)
             }
@@ -158,7 +168,7 @@ extension WorkerService {
     /// A worker that runs programs with the runtime's kernels.
     public convenience init(settings: WorkerSettings, logger: Logger) {
         self.init(settings: settings, isa: InstructionSet.current, logger: logger) { assign, abortFlag in
-            try RuntimeEngine(assign: assign, settings: settings, abortFlag: abortFlag)
+            try RuntimeEngine(assign: assign, settings: settings, abortFlag: abortFlag, logger: logger)
         }
     }
 }

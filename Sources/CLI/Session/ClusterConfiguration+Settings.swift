@@ -17,7 +17,7 @@ extension ClusterConfiguration {
             },
             bind: bind, dtype: model.dtype.activation, modelHash: modelHash, joinDeadline: dataPlane.joinDeadline,
             peerDeadline: dataPlane.collectiveDeadline, callDeadline: dataPlane.callDeadline,
-            installDeadline: dataPlane.loadDeadline)
+            installDeadline: dataPlane.loadDeadline, carrier: dataPlane.carrier)
     }
 
     /// What starts this cluster's workers: this very program.

@@ -242,7 +242,8 @@ public actor Cluster {
         Assign(
             rank: index, deviceCount: members.count, dtype: settings.dtype, threads: members[index].spec.threads,
             memoryLimit: members[index].spec.memoryLimit, heartbeat: settings.heartbeat,
-            silence: settings.coordinatorSilence, callDeadline: settings.peerDeadline)
+            silence: settings.coordinatorSilence, callDeadline: settings.peerDeadline,
+            carrier: settings.carrier)
     }
 
     /// Orders all workers to connect to each other in a new epoch.

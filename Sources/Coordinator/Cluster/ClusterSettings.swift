@@ -1,3 +1,4 @@
+public import Program
 public import Protocol
 public import Tensor
 
@@ -49,6 +50,8 @@ public struct ClusterSettings: Sendable {
     public var coordinatorSilence: Duration
     /// Longest wait for a peer inside a call.
     public var peerDeadline: Duration
+    /// What carries data between workers.
+    public var carrier: Carrier
     /// Longest call, unless the plan predicts more (``CallPrediction``).
     public var callDeadline: Duration
     /// Longest installation of a program.
@@ -73,7 +76,7 @@ public struct ClusterSettings: Sendable {
         peerDeadline: Duration = .seconds(60), callDeadline: Duration = .seconds(300),
         installDeadline: Duration = .seconds(1800), abortDeadline: Duration = .seconds(10),
         shutdownDeadline: Duration = .seconds(3), restartLimit: Int = 0, restartWindow: Duration = .seconds(600),
-        restartDelay: Duration = .milliseconds(250)
+        restartDelay: Duration = .milliseconds(250), carrier: Carrier = .automatic
     ) {
         self.name = name
         self.workers = workers
@@ -94,5 +97,6 @@ public struct ClusterSettings: Sendable {
         self.restartLimit = restartLimit
         self.restartWindow = restartWindow
         self.restartDelay = restartDelay
+        self.carrier = carrier
     }
 }

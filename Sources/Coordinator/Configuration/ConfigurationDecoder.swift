@@ -146,7 +146,7 @@ struct ConfigurationDecoder {
     private func dataPlane(_ top: ConfigurationSection) -> DataPlaneSettings {
         let section = reader.section(
             top.values["data_plane"], keyPath: "data_plane",
-            keys: ["host", "join_deadline", "load_deadline", "collective_deadline", "call_deadline"])
+            keys: ["host", "carrier", "join_deadline", "load_deadline", "collective_deadline", "call_deadline"])
         var settings = DataPlaneSettings()
         func deadline(_ key: String) -> Duration? {
             reader.quantity(
@@ -155,6 +155,8 @@ struct ConfigurationDecoder {
             ).map { .milliseconds($0) }
         }
         settings.host = host(section) ?? settings.host
+        let carrier = reader.choice(section, "carrier", of: Carrier.allCases.map(\.rawValue))
+        settings.carrier = carrier.flatMap(Carrier.init) ?? settings.carrier
         settings.joinDeadline = deadline("join_deadline") ?? settings.joinDeadline
         settings.loadDeadline = deadline("load_deadline") ?? settings.loadDeadline
         settings.collectiveDeadline = deadline("collective_deadline") ?? settings.collectiveDeadline

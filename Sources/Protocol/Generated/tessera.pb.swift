@@ -382,6 +382,9 @@ nonisolated struct WireAssign: Sendable {
   /// longest wait for a peer inside a call
   var callNanoseconds: UInt64 = 0
 
+  /// what brings data from worker to worker
+  var carrier: String = String()
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -2318,7 +2321,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireAssign: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Assign"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rank\0\u{3}device_count\0\u{1}dtype\0\u{1}threads\0\u{3}memory_limit_bytes\0\u{3}heartbeat_nanoseconds\0\u{3}silence_nanoseconds\0\u{3}call_nanoseconds\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rank\0\u{3}device_count\0\u{1}dtype\0\u{1}threads\0\u{3}memory_limit_bytes\0\u{3}heartbeat_nanoseconds\0\u{3}silence_nanoseconds\0\u{3}call_nanoseconds\0\u{1}carrier\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2334,6 +2337,7 @@ nonisolated extension WireAssign: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.heartbeatNanoseconds) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.silenceNanoseconds) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.callNanoseconds) }()
+      case 9: try { try decoder.decodeSingularStringField(value: &self.carrier) }()
       default: break
       }
     }
@@ -2364,6 +2368,9 @@ nonisolated extension WireAssign: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if self.callNanoseconds != 0 {
       try visitor.visitSingularUInt64Field(value: self.callNanoseconds, fieldNumber: 8)
     }
+    if !self.carrier.isEmpty {
+      try visitor.visitSingularStringField(value: self.carrier, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2376,6 +2383,7 @@ nonisolated extension WireAssign: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs.heartbeatNanoseconds != rhs.heartbeatNanoseconds {return false}
     if lhs.silenceNanoseconds != rhs.silenceNanoseconds {return false}
     if lhs.callNanoseconds != rhs.callNanoseconds {return false}
+    if lhs.carrier != rhs.carrier {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
