@@ -72,6 +72,9 @@ private final class PlannedRunner: ProgramRunner {
             let status = await cluster.status
             #expect(status.state == "ready" && status.epoch == 2 && status.reason.isEmpty)
             #expect(status.workers.map(\.restarts) == (name == "w0" ? [1, 0] : [0, 1]))
+            let incidents = await cluster.incidents
+            #expect(incidents.map(\.worker) == [name] && incidents[0].doing == "idle")
+            #expect(incidents[0].absence.map { $0 > .zero && $0 <= incidents[0].age } == true)
         }
     }
 

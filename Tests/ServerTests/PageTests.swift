@@ -72,6 +72,9 @@ import Testing
             let running = workers[1]["running"] as? [String: Any]
             #expect(running?["program"] as? String == "step" && running?["step"] as? Int == 2)
             #expect(workers[1]["sent_bytes"] as? [Int] == [5, 0, 0, 0] && workers[0]["running"] is NSNull)
+            let incidents = try #require(cluster["incidents"] as? [[String: Any]])
+            #expect(incidents.count == 1 && incidents[0]["loss"] as? String == "ended with signal 9")
+            #expect(incidents[0]["seconds_ago"] as? Double == 7 && incidents[0]["seconds_away"] is NSNull)
             let memory = workers[1]["memory"] as? [String: Any]
             #expect(memory?["limit_bytes"] as? Int == 1 << 30)
         }

@@ -71,6 +71,11 @@ final class PictureService: ImageService {
         var snapshot = ClusterSnapshot(
             name: status.cluster, state: status.state, epoch: status.epoch,
             mesh: studio.mesh, workers: status.workers.map { ClusterSnapshot.Worker($0) }, model: studio.facts)
+        snapshot.incidents = await cluster.incidents.map {
+            .init(
+                worker: $0.worker, loss: $0.loss, doing: $0.doing, ageSeconds: $0.age / .seconds(1),
+                absenceSeconds: $0.absence.map { $0 / .seconds(1) })
+        }
         switch await state() {
         case .failed(let why): snapshot.reason = why
         case .loading(let what):

@@ -26,6 +26,7 @@ extension Cluster {
                     within: settings.restartWindow, log: log))
         }
         let interruption = ClusterError.interrupted(worker: name, rank: index, loss: loss.description, doing: doing)
+        note(.init(worker: name, rank: index, loss: loss.description, doing: doing, age: .zero))
         logger.warning("a worker was lost and is awaited again", metadata: ["reason": "\(interruption)"])
         for line in log { logger.notice("\(line)", metadata: ["worker": "\(name)"]) }
         var recovery =
@@ -88,6 +89,7 @@ extension Cluster {
                     Install(programKey: program.key, program: program.locals[index], sources: program.sources)))
         case .finish:
             phase = .ready
+            noteReturn()
             logger.notice("the cluster is whole again", metadata: ["epoch": "\(epoch)"])
             flushReleases()
         case .giveUp(let late, let doing, let after): fail(stuck(late, doing, after))

@@ -94,6 +94,8 @@ public actor Cluster {
     /// In the order in which they were installed.
     var programs: [InstalledProgram] = []
     var restarts: RestartBudget
+    /// The last losses, with the time of each.
+    var losses: [(since: Duration, incident: ClusterIncident)] = []
     /// Longest time that the plan predicts for a call of each installed program.
     var predictions: [String: Duration] = [:]
     var steps: [UInt64: UInt32] = [:]

@@ -76,7 +76,7 @@ public struct ClusterSettings: Sendable {
         peerDeadline: Duration = .seconds(60), callDeadline: Duration = .seconds(300),
         installDeadline: Duration = .seconds(1800), abortDeadline: Duration = .seconds(10),
         shutdownDeadline: Duration = .seconds(3), restartLimit: Int = 0, restartWindow: Duration = .seconds(600),
-        restartDelay: Duration = .milliseconds(250), carrier: Carrier = .automatic
+        restartDelay: Duration = .milliseconds(500), carrier: Carrier = .automatic
     ) {
         self.name = name
         self.workers = workers

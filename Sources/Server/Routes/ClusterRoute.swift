@@ -15,6 +15,7 @@ extension ServerResponder {
                     "waiting": .integer(queue.waiting), "running": .integer(queue.running),
                     "last_progress_seconds": queue.progressAge.map { .number($0 / .seconds(1)) } ?? .null,
                 ]),
+                "incidents": .array(cluster.incidents.map(\.object)),
                 "workers": .array(
                     cluster.workers.enumerated().map { rank, worker in
                         worker.object(rank: rank, coordinates: cluster.coordinates(of: rank))
@@ -22,6 +23,15 @@ extension ServerResponder {
             ]))
         response.headers[.cacheControl] = "no-store"
         return response
+    }
+}
+
+extension ClusterSnapshot.Incident {
+    fileprivate var object: JSONValue {
+        .object([
+            "worker": .string(worker), "loss": .string(loss), "doing": .string(doing),
+            "seconds_ago": .number(ageSeconds), "seconds_away": absenceSeconds.map { .number($0) } ?? .null,
+        ])
     }
 }
 

@@ -99,6 +99,29 @@ public struct ClusterSnapshot: Sendable, Hashable {
         }
     }
 
+    /// The loss of a worker that was awaited again.
+    public struct Incident: Sendable, Hashable {
+        /// The worker's name.
+        public var worker: String
+        /// Part of a sentence after its name ("ended with signal 9").
+        public var loss: String
+        /// What it was doing.
+        public var doing: String
+        /// Seconds since it was lost.
+        public var ageSeconds: Double
+        /// Seconds in which no orders were taken because of it; nil: they still are not.
+        public var absenceSeconds: Double?
+
+        /// Makes an entry.
+        public init(worker: String, loss: String, doing: String, ageSeconds: Double, absenceSeconds: Double?) {
+            self.worker = worker
+            self.loss = loss
+            self.doing = doing
+            self.ageSeconds = ageSeconds
+            self.absenceSeconds = absenceSeconds
+        }
+    }
+
     /// Name of the cluster.
     public var name: String
     /// A word for its state: "starting", "loading", "ready", "recovering", "failed" or "stopping".
@@ -113,6 +136,8 @@ public struct ClusterSnapshot: Sendable, Hashable {
     public var workers: [Worker]
     /// What the model can make.
     public var model: Model
+    /// The last losses of workers, oldest first.
+    public var incidents: [Incident] = []
 
     /// Makes a snapshot.
     public init(

@@ -49,13 +49,17 @@ final class FakeService: ImageService {
         busy.sentByteCounts = [5, 0, 0, 0]
         busy.running = .init(program: "step", request: 3, step: 2)
         let idle = ["w0", "w2", "w3"].map { ClusterSnapshot.Worker(name: $0, state: "ready") }
-        return ClusterSnapshot(
+        var snapshot = ClusterSnapshot(
             name: "demo", state: "ready", epoch: 2,
             mesh: [.init(name: "guidance", size: 2), .init(name: "model", size: 2)],
             workers: [idle[0], busy, idle[1], idle[2]],
             model: .init(
                 width: 64, height: 64, sizeMultiple: 4, pixelLimit: 4096, steps: 24, guidanceScale: 1.5, temperature: 1)
         )
+        snapshot.incidents = [
+            .init(worker: "w1", loss: "ended with signal 9", doing: "idle", ageSeconds: 7, absenceSeconds: nil)
+        ]
+        return snapshot
     }
 
     func place(_ order: PictureOrder) async throws -> AsyncThrowingStream<PaintingEvent, any Error> {

@@ -3,9 +3,18 @@
 import { read } from "/page/api.js";
 import { duration } from "/page/painting.js";
 
+/** Often enough to see a worker come and go; rates are taken over a longer time, as workers report four times a second. */
+const pollMilliseconds = 400;
+const rateMilliseconds = 1500;
+
 const words = {
   joining: "joining", loading: "loading", ready: "ready", computing: "computing", lost: "lost",
   returning: "coming back", leaving: "leaving",
+};
+
+const idle = {
+  computing: "between two calls", lost: "no sign of life", returning: "starts and loads its weights",
+  joining: "starts", loading: "loads its weights",
 };
 
 function make(tag, className, text) {
@@ -29,7 +38,8 @@ export class ClusterView {
   constructor(root, announce) {
     const find = id => root.querySelector("#" + id);
     Object.assign(this, { root, announce, overview: find("overview"), reason: find("cluster-reason"),
-      mesh: find("mesh"), traffic: find("traffic"), before: null, states: new Map() });
+      mesh: find("mesh"), traffic: find("traffic"), losses: find("losses"), lossesCard: find("losses-card"),
+      samples: [], states: new Map() });
   }
 
   start() {
@@ -43,7 +53,7 @@ export class ClusterView {
         // Without a key it would be asked for again and again; coming back to this view asks once.
         if (error.status === 401) this.stop();
       }
-      if (this.isRunning) this.timer = setTimeout(round, document.hidden ? 5000 : 1000);
+      if (this.isRunning) this.timer = setTimeout(round, document.hidden ? 5000 : pollMilliseconds);
     };
     this.isRunning = true;
     round();
@@ -55,8 +65,10 @@ export class ClusterView {
   }
 
   show(cluster) {
-    const before = this.before;
-    const seconds = before ? (performance.now() - before.at) / 1000 : 0;
+    const now = performance.now();
+    while (this.samples.length > 1 && now - this.samples[1].at > rateMilliseconds) this.samples.shift();
+    const [before] = this.samples;
+    const seconds = before ? (now - before.at) / 1000 : 0;
     // A worker that was started anew counts from 0 again.
     const old = worker => (seconds > 0 && before.cluster.workers.find(
       other => other.rank === worker.rank && other.process_id === worker.process_id)) || null;
@@ -65,6 +77,7 @@ export class ClusterView {
     this.showOverview(cluster);
     this.showMesh(cluster, old, seconds);
     this.showTraffic(cluster, old, seconds);
+    this.showLosses(cluster.incidents);
     for (const worker of cluster.workers) {
       const last = this.states.get(worker.name);
       const notable = ["lost", "returning"];
@@ -73,7 +86,7 @@ export class ClusterView {
       }
       this.states.set(worker.name, worker.state);
     }
-    this.before = { at: performance.now(), cluster };
+    this.samples.push({ at: now, cluster });
   }
 
   showOverview(cluster) {
@@ -82,7 +95,7 @@ export class ClusterView {
       ["State", cluster.state], ["Model", cluster.model.id], ["Workers", String(cluster.workers.length)],
       ["Running", String(queue.running)], ["Waiting", String(queue.waiting)],
       ["Last step", queue.last_progress_seconds === null ? "none yet"
-        : `${duration(queue.last_progress_seconds)} ago`],
+        : queue.last_progress_seconds < 1 ? "now" : `${duration(queue.last_progress_seconds)} ago`],
       ["Epoch", String(cluster.epoch)],
       ["Restarts", String(cluster.workers.reduce((sum, worker) => sum + worker.restarts, 0))],
     ];
@@ -90,6 +103,15 @@ export class ClusterView {
       const part = make("div");
       part.append(make("dt", "", name), make("dd", "", value));
       return part;
+    }));
+  }
+
+  showLosses(incidents) {
+    this.lossesCard.hidden = !incidents.length;
+    this.losses.replaceChildren(...incidents.toReversed().map(one => {
+      const away = one.seconds_away === null ? "is awaited again"
+        : `back after ${one.seconds_away.toFixed(1)} s`;
+      return make("li", "", `${duration(one.seconds_ago)} ago: ${one.worker} ${one.loss} while ${one.doing}; ${away}.`);
     }));
   }
 
@@ -141,7 +163,7 @@ export class ClusterView {
     card.setAttribute("aria-label", `${worker.name}, ${words[worker.state] || worker.state}, ${place}`);
     const call = worker.running;
     const doing = make("p", "doing", call ? `${call.program}, call ${call.step} of request ${call.request}` : "");
-    if (!call) doing.append(make("span", "soft", worker.state === "lost" ? "no sign of life" : "nothing to compute"));
+    if (!call) doing.append(make("span", "soft", idle[worker.state] || "nothing to compute"));
     card.append(head, doing, this.memory(worker), this.time(worker, before, seconds));
     const facts = [worker.host && `${worker.host}, process ${worker.process_id}`,
       worker.restarts && `started anew ${worker.restarts} ×`].filter(Boolean).join(" · ");
@@ -179,7 +201,7 @@ export class ClusterView {
     bar.setAttribute("aria-hidden", "true");
     shares.forEach((share, index) => {
       const part = make("i", index ? "second" : "");
-      part.style.width = percent(share);
+      part.style.width = `${Math.min(100, Math.max(0, 100 * share))}%`;
       bar.append(part);
     });
     return bar;
