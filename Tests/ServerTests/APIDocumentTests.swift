@@ -79,6 +79,19 @@ import Testing
         #expect(codes.isSubset(of: documented), "\(codes.subtracting(documented).sorted())")
     }
 
+    /// Operators find every code of the document in docs/operate.md.
+    @Test func everyCodeIsExplained() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let page = try String(contentsOf: root.appending(path: "docs/operate.md"), encoding: .utf8)
+        let table = try #require(page.range(of: "## Troubleshooting by error code").map { page[$0.upperBound...] })
+        for (route, operations) in Self.document.routes {
+            for code in operations.flatMap({ APIDocument.failures(of: $0, route).flatMap(\.codes) }) {
+                #expect(table.contains("`\(code)`"), "\(code)")
+            }
+        }
+    }
+
     @Test func theDocumentAndThePageAreServed() async throws {
         try await serving(FakeService()) { port in
             let document = try await HTTPProbe.exchange(port: port, "GET", "/openapi.json")
