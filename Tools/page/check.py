@@ -69,6 +69,7 @@ window.fetch = (path, options) => {
 
 def check_many(page):
     page.run(FULL)
+    page.fill("#prompt", "a large green heart above a small white star on a purple background")
     page.fill("#seed", "")
     page.slide("count", 4)
     page.slide("steps", 8)
@@ -77,7 +78,10 @@ def check_many(page):
     seeds = sorted(picture.fields["seed"] for picture in made)
     assert seeds == list(range(seeds[0], seeds[0] + 4))
     assert any("queue is full" in text for text in page.run("return window.seen.said")), "no 429 was shown"
+    page.run("scrollTo(0, 0)")
+    page.shot("many-light")
     page.slide("count", 1)
+    page.fill("#prompt", PROMPT)
     say("four pictures side by side; a full queue is told and waited for")
 
 

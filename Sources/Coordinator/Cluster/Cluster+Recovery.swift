@@ -41,7 +41,7 @@ extension Cluster {
             }
         recovery.lose(
             index, launch: members[index].spec.isLaunched ? now + delay : nil,
-            because: "worker \(name) \(loss)", now: now)
+            because: "\(name) \(loss)", now: now)
         phase = .recovering(recovery)
         empty(index)
         interrupt(with: interruption)

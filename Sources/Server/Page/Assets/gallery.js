@@ -98,12 +98,11 @@ export class Gallery {
     settings.textContent = summary(record);
     const row = document.createElement("div");
     row.className = "row";
-    const button = (text, action, name) => {
+    const button = (text, action) => {
       const made = document.createElement("button");
       made.type = "button";
       made.className = "small";
       made.textContent = text;
-      if (name) made.setAttribute("aria-label", name);
       made.addEventListener("click", action);
       row.append(made);
     };
@@ -115,7 +114,7 @@ export class Gallery {
     link.download = `tessera-${record.fields.seed}.png`;
     link.textContent = "Download";
     row.append(link);
-    button("×", () => this.remove(record.id), "Remove this picture");
+    button("Remove", () => this.remove(record.id));
     item.append(image, prompt, settings, row);
     this.list.prepend(item);
     this.items.set(record.id, item);
