@@ -45,22 +45,21 @@ public enum Compiler {
             dump("02-annotated", PassText.shardings(program, annotations, mesh))
             dump("03-propagated", PassText.shardings(program, propagation.shardings, mesh))
         }
-        var partitioner = Partitioner(
+        let partitioned = Partitioner.partitioned(
             program, rules: opRules, shardings: propagation.shardings, mesh: mesh, options: options)
-        partitioner.run()
-        var schedule = CollectiveFusion.schedule(partitioner.result, limits: options.fusion ?? options.links.fusion)
-        if options.overlap { schedule = MessageOverlap.schedule(schedule, of: partitioner.result) }
-        var emitter = LocalProgramEmitter(partitioner.result, schedule)
+        var schedule = CollectiveFusion.schedule(partitioned, limits: options.fusion ?? options.links.fusion)
+        if options.overlap { schedule = MessageOverlap.schedule(schedule, of: partitioned) }
+        var emitter = LocalProgramEmitter(partitioned, schedule)
         let locals = (0..<mesh.deviceCount).map { emitter.emit(device: $0) }
         if let dump = options.dump { PassText.locals(locals, dump) }
         let explanation = Explanation(
             program: program, shardings: propagation.shardings, rules: opRules, mesh: mesh)
         var left: [String: TensorSharding] = [:]
-        for (name, layout) in partitioner.result.residents {
+        for (name, layout) in partitioned.residents {
             left[name] = TensorSharding(dims: layout.dims.map { DimSharding(axes: $0.axes, isOpen: false) })
         }
         return CompiledProgram(
             name: program.name, locals: locals, residents: left,
-            parameters: explanation.parameters(partitioner.result))
+            parameters: explanation.parameters(partitioned))
     }
 }
