@@ -48,25 +48,24 @@ public enum Compiler {
             dump("02-annotated", PassText.shardings(program, annotations, mesh))
             dump("03-propagated", PassText.shardings(program, propagation.shardings, mesh))
         }
-        var partitioner = Partitioner(
+        let partitioned = Partitioner.partitioned(
             program, rules: opRules, shardings: propagation.shardings, mesh: mesh, options: options)
-        partitioner.run()
         options.passed?(.partitioning)
-        var schedule = CollectiveFusion.schedule(partitioner.result, limits: options.fusion ?? options.links.fusion)
-        if options.overlap { schedule = MessageOverlap.schedule(schedule, of: partitioner.result) }
+        var schedule = CollectiveFusion.schedule(partitioned, limits: options.fusion ?? options.links.fusion)
+        if options.overlap { schedule = MessageOverlap.schedule(schedule, of: partitioned) }
         options.passed?(.scheduling)
-        let emitter = LocalProgramEmitter(partitioner.result, schedule, deviceCount: mesh.deviceCount)
+        let emitter = LocalProgramEmitter(partitioned, schedule, deviceCount: mesh.deviceCount)
         options.passed?(.memory)
         let locals = (0..<mesh.deviceCount).map { emitter.emit(device: $0) }
         if let dump = options.dump { PassText.locals(locals, dump) }
         let explanation = Explanation(
             program: program, shardings: propagation.shardings, rules: opRules, mesh: mesh)
         var left: [String: TensorSharding] = [:]
-        for (name, layout) in partitioner.result.residents {
+        for (name, layout) in partitioned.residents {
             left[name] = TensorSharding(dims: layout.dims.map { DimSharding(axes: $0.axes, isOpen: false) })
         }
-        let parameters = explanation.parameters(partitioner.result)
-        let repetition = Repetition(partitioner.result, schedule)
+        let parameters = explanation.parameters(partitioned)
+        let repetition = Repetition(partitioned, schedule)
         options.passed?(.emission)
         return CompiledProgram(
             name: program.name, locals: locals, residents: left, parameters: parameters,

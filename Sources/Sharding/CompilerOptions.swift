@@ -10,6 +10,17 @@ public enum ReductionOrder: String, Sendable, Hashable, CaseIterable {
     case sharded
 }
 
+/// The element type in which partial sums travel between devices.
+public enum PartialSums: String, Sendable, Hashable, CaseIterable {
+    /// f32: the sum is rounded once, to the result's type, and pictures are the same on every mesh.
+    case f32
+    /// The result's type: half the bytes where that is bf16.
+    ///
+    /// Each partial sum is rounded before it is sent; they are added in f32, and the sum is rounded once more. What a
+    /// result is depends on how its sum was split, so pictures differ between meshes. All devices of a mesh agree.
+    case activations
+}
+
 /// What a message costs: decides between one round of large messages and two rounds of small ones.
 public struct LinkCosts: Sendable, Hashable {
     /// Seconds that a round of messages takes however small they are.
@@ -85,6 +96,8 @@ public enum CompilerPass: String, Sendable, Hashable, CaseIterable {
 public struct CompilerOptions: Sendable {
     /// Order of sums.
     public var reductionOrder: ReductionOrder
+    /// How partial sums travel.
+    public var partialSums: PartialSums
     /// Costs of messages.
     public var links: LinkCosts
     /// Where inputs lie.
@@ -100,12 +113,13 @@ public struct CompilerOptions: Sendable {
 
     /// Makes options; the defaults give the same bits on every mesh.
     public init(
-        reductionOrder: ReductionOrder = .canonical, links: LinkCosts = .ethernet, inputs: InputPlacement = .anywhere,
-        fusion: FusionLimits? = nil, overlap: Bool = true,
+        reductionOrder: ReductionOrder = .canonical, partialSums: PartialSums = .f32, links: LinkCosts = .ethernet,
+        inputs: InputPlacement = .anywhere, fusion: FusionLimits? = nil, overlap: Bool = true,
         dump: (@Sendable (_ pass: String, _ text: String) -> Void)? = nil,
         passed: (@Sendable (CompilerPass) -> Void)? = nil
     ) {
         self.reductionOrder = reductionOrder
+        self.partialSums = partialSums
         self.links = links
         self.inputs = inputs
         self.fusion = fusion

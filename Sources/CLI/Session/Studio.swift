@@ -31,7 +31,8 @@ final class Studio: Sendable {
         environment = ReproducibilityRecord.Environment(
             version: ProtocolVersion.build, model: model.loaded.name, modelHash: model.loaded.identity,
             dtype: configuration.model.dtype.rawValue, instructionSet: InstructionSet.current,
-            mesh: configuration.mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: ","))
+            mesh: configuration.mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: ","),
+            partialSums: configuration.partialSumsThatShow)
     }
 
     /// The mesh.

@@ -19,6 +19,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
     public var automatic: MeshSearch.Objective?
     /// What the file says about links.
     public var links: LinkSettings
+    /// How partial sums travel between workers.
+    public var partialSums: PartialSums
     /// What was measured of the workers and their links; nil: nothing.
     public var measured: MachineProfile?
     /// Which mesh axes each logical axis is split over, and shardings written down for single parameters.
@@ -58,7 +60,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         rules: LogicalAxisRules = LogicalAxisRules([:]),
         launcher: LauncherKind = .local, workers: [WorkerSettings], restarts: Int = Self.defaultRestarts,
         automatic: MeshSearch.Objective? = nil,
-        links: LinkSettings = LinkSettings(), measured: MachineProfile? = nil,
+        links: LinkSettings = LinkSettings(), partialSums: PartialSums = .f32, measured: MachineProfile? = nil,
         dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
         server: ServerSettings = ServerSettings(), warnings: [ConfigurationProblem] = []
     ) {
@@ -69,6 +71,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         self.mesh = mesh
         self.automatic = automatic
         self.links = links
+        self.partialSums = partialSums
         self.measured = measured
         self.rules = rules
         self.launcher = launcher

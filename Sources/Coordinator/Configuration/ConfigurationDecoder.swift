@@ -11,8 +11,8 @@ struct ConfigurationDecoder {
     let checksFiles: Bool
 
     private static let keys = [
-        "name", "model", "generation", "mesh", "objective", "rules", "overrides", "workers", "links", "profile",
-        "data_plane", "control", "server",
+        "name", "model", "generation", "mesh", "objective", "rules", "overrides", "partial_sums", "workers", "links",
+        "profile", "data_plane", "control", "server",
     ]
 
     /// The configuration; nil where something without which it cannot exist is wrong (and noted).
@@ -45,7 +45,7 @@ struct ConfigurationDecoder {
         return ClusterConfiguration(
             name: name, model: model, generation: generation, mesh: Mesh(axes, speeds: workers.map(\.speed)),
             rules: rules, launcher: launcher, workers: workers, restarts: restarts, automatic: automatic,
-            links: links, measured: profile?.profile,
+            links: links, partialSums: partialSums(top, dtype: model.dtype), measured: profile?.profile,
             dataPlane: dataPlane, control: control, server: server)
     }
 

@@ -25,7 +25,8 @@ extension ClusterConfiguration {
     ) throws -> (configuration: ClusterConfiguration, choice: MeshChoice?) {
         guard let objective = automatic else { return (self, nil) }
         let search = MeshSearch(
-            profile: machineProfile, memoryLimits: workers.map(\.memoryByteCount), objective: objective
+            profile: machineProfile, memoryLimits: workers.map(\.memoryByteCount), objective: objective,
+            partialSums: partialSums
         ) { LogicalAxisRules(LogicalAxis.defaultRules(mesh: $0)) }
         var count = pictures ?? (objective == .latency ? 1 : min(workers.count, GenerationPlan.Limits.pictures))
         while true {

@@ -16,9 +16,13 @@ struct PartialValue: Sendable, Hashable {
     var nodes: [[ReductionTree.Node]]
     /// The one partial result of a device is the sum of all it has.
     var isLocalSum: Bool
+    /// Bytes of an element of a partial result on its way.
+    var elementByteCount = 4
 
     /// Most partial results that a device has.
     var partialCount: Int { nodes.reduce(0) { max($0, $1.count) } }
+    /// Bytes of all partial results of an element of the result, from the device that has most.
+    var byteCountPerElement: Int { partialCount * elementByteCount }
 
     static func == (a: PartialValue, b: PartialValue) -> Bool { a.number == b.number }
 

@@ -110,13 +110,14 @@ public struct PlanReport: Sendable, Codable, Hashable {
     ///   - subject: what is planned.
     ///   - workerNames: by rank; "rank 0" and so on where they are missing.
     ///   - memoryLimits: bytes by rank; nil: no limit.
+    ///   - inexactSettings: settings that give up byte-identical pictures.
     public init(
         mesh: Mesh, subject: String = "", programs: [CompiledProgram], workerNames: [String] = [],
-        memoryLimits: [Int?] = []
+        memoryLimits: [Int?] = [], inexactSettings: [String] = []
     ) {
         self.mesh = mesh.axes.isEmpty ? "1 device" : mesh.axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
         self.subject = subject
-        inexactSettings = []
+        self.inexactSettings = inexactSettings
         parameters = Self.parameters(programs)
         self.programs = programs.map { program in
             ProgramPlan(
