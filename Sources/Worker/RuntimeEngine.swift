@@ -91,8 +91,8 @@ public final class RuntimeEngine: RankEngine {
         defer { ring?.recordCall(since: traced) }
         let tag = FrameTag(epoch: fabric.epoch, request: order.request, step: order.step, instruction: 0)
         let outputs = try executor.run(
-            inputs: order.inputs, residents: residents, request: order.request, tag: tag, fabric: fabric,
-            deadline: assign.callDeadline, trace: ring)
+            inputs: order.inputs, residents: residents, request: order.request, slots: order.slots, tag: tag,
+            fabric: fabric, deadline: assign.callDeadline, trace: ring)
         let sizes = Dictionary(
             executor.program.outputs.map { ($0.name, executor.program.buffers[$0.buffer].dims.map(\.size)) },
             uniquingKeysWith: { first, _ in first })

@@ -20,14 +20,14 @@ enum ClusterSession {
         let configuration = try configuration.resolvedForStart()
         let signals = StopSignals()
         let logger = TerminalLog.logger(level: .notice)
-        let studio = try Studio(configuration: configuration, progress: Progress())
+        let metrics = Metrics()
+        let studio = try Studio(configuration: configuration, progress: Progress(), metrics: metrics)
         let cluster = Cluster(
             settings: configuration.settings(
                 bind: configuration.control.endpoint, modelHash: studio.modelHash),
             launcher: configuration.launcher(logger), logger: logger)
-        let metrics = Metrics()
         let service = PictureService(
-            cluster: cluster, studio: studio, queueLimit: configuration.server.queueLimit, metrics: metrics)
+            cluster: cluster, studio: studio, settings: configuration.server, metrics: metrics)
         let jobs = JobService(cluster: cluster, service: service, studio: studio, logger: logger)
         guard configuration.server.isEnabled else {
             return try await run(cluster, studio, service, jobs, configuration, signals)

@@ -4,7 +4,8 @@ extension ConfigurationDecoder {
     /// The `server:` section; problems are noted.
     func server(_ top: ConfigurationSection) -> ServerSettings {
         let section = reader.section(
-            top.values["server"], keyPath: "server", keys: ["enabled", "host", "port", "queue", "keys", "limits"])
+            top.values["server"], keyPath: "server",
+            keys: ["enabled", "host", "port", "queue", "batch", "slots", "keys", "limits"])
         var settings = ServerSettings()
         if let enabled = reader.choice(section, "enabled", of: ["true", "false"]) {
             settings.isEnabled = enabled == "true"
@@ -13,6 +14,8 @@ extension ConfigurationDecoder {
             host: host(section) ?? settings.address.host,
             port: reader.integer(section, "port", in: 0...65535) ?? settings.address.port)
         settings.queueLimit = reader.integer(section, "queue", in: 1...10_000) ?? settings.queueLimit
+        settings.batchLimit = reader.integer(section, "batch", in: 1...64) ?? settings.batchLimit
+        settings.slots = reader.integer(section, "slots", in: 1...1024)
         settings.keysPath = keysPath(section)
         settings.limits = limits(section)
         if settings.isEnabled, !settings.address.isLoopback, settings.keysPath == nil,

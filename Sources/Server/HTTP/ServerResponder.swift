@@ -67,7 +67,7 @@ struct ServerResponder: HTTPResponder {
 
     private func answer(_ request: Request, _ endpoint: Endpoint?, _ logger: Logger) async throws -> Response {
         // Who has no key learns nothing about what there is.
-        if endpoint?.isOpen != true { try authorize(request, logger) }
+        let client = endpoint?.isOpen == true ? "" : try authorize(request, logger)
         guard let endpoint else {
             throw APIError(
                 status: .notFound, message: "there is nothing at \(request.uri.path.prefix(100))", code: "not_found")
@@ -78,8 +78,8 @@ struct ServerResponder: HTTPResponder {
                 code: "method_not_allowed", allow: endpoint.method.rawValue)
         }
         switch endpoint {
-        case .edits: return try await edits(request, logger)
-        case .generations: return try await generations(request, logger)
+        case .edits: return try await edits(request, client: client, logger)
+        case .generations: return try await generations(request, client: client, logger)
         case .health: return Response(text: "ok\n")
         case .metrics: return await metricsText()
         case .model(let id): return try model(id)
@@ -90,9 +90,11 @@ struct ServerResponder: HTTPResponder {
         }
     }
 
-    /// Throws unless the request shows a key of the ring.
-    private func authorize(_ request: Request, _ logger: Logger) throws {
-        guard let keys else { return }
+    /// Name of the key that the request shows; empty where none is asked for.
+    ///
+    /// Throws unless it is one of the ring.
+    private func authorize(_ request: Request, _ logger: Logger) throws -> String {
+        guard let keys else { return "" }
         func refuse(_ message: String, _ code: String) -> APIError {
             APIError(status: .unauthorized, message: message, code: code)
         }
@@ -112,7 +114,8 @@ struct ServerResponder: HTTPResponder {
                 status: .serviceUnavailable, message: "keys cannot be checked now; the server's log says why",
                 type: "server_error", code: "keys_unusable", isWorthRetrying: true)
         }
-        guard name != nil else { throw refuse("the API key is not known", "invalid_api_key") }
+        guard let name else { throw refuse("the API key is not known", "invalid_api_key") }
+        return name
     }
 
     /// The whole body, and the request with it in place of the stream.
