@@ -3,7 +3,7 @@ public enum ProtocolVersion {
     /// Version of the messages.
     ///
     /// Raised by every change that an older end would misread.
-    public static let current: UInt32 = 2
+    public static let current: UInt32 = 3
     /// Version of this build; a cluster runs one build.
     public static let build = "0.1.0"
 }
@@ -38,6 +38,8 @@ public enum ProtocolLimits {
     public static let leaves = 1 << 24
     /// Attributes of an operation, and integers in one of them.
     public static let attributes = 64
+    /// Slots of a call's batch.
+    public static let slots = 256
     /// Inputs or outputs of a call.
     public static let ports = 1024
     /// Bytes of a name.

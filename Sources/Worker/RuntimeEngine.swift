@@ -108,8 +108,8 @@ public final class RuntimeEngine: RankEngine {
         defer { ring?.recordCall(since: traced) }
         let tag = FrameTag(epoch: fabric.epoch, request: order.request, step: order.step, instruction: 0)
         let outputs = try executor.run(
-            inputs: order.inputs, residents: residents, request: order.request, tag: tag, fabric: fabric,
-            deadline: assign.callDeadline, trace: ring)
+            inputs: order.inputs, residents: residents, request: order.request, slots: order.slots, tag: tag,
+            fabric: fabric, deadline: assign.callDeadline, trace: ring)
         let duration = begin.duration(to: clock.now)
         count(order.programKey, duration, collective: .nanoseconds(executor.exchangeNanoseconds &- waited))
         let sizes = Dictionary(

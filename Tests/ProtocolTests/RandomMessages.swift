@@ -209,7 +209,8 @@ struct RandomMessages {
             .install(install()),
             .run(
                 Run(
-                    call: random.next(), request: random.next(), step: UInt32(int(0...99)), programKey: word(),
+                    call: random.next(), request: random.next(), slots: list(0...3) { $0.random.next() },
+                    step: UInt32(int(0...99)), programKey: word(),
                     inputs: Dictionary(list(0...3) { ($0.word(), $0.tensor()) }, uniquingKeysWith: { a, _ in a }))),
             .release(request: random.next()), .trace(TraceOrder(number: random.next(), capacity: int(0...1 << 20))),
             .traced(traceReport()), .abort(reason: word()), .shutdown(reason: word()),

@@ -97,7 +97,7 @@ import Testing
                 "tessera_ready 1", "tessera_requests_running 0", "tessera_requests_waiting 0",
                 #"tessera_requests_total{state="completed"} 1"#, "tessera_pictures_total 2",
                 #"tessera_worker_calls_total{worker="worker \"0\""} 7"#,
-                "tessera_step_duration_seconds_count 4", #"tessera_queue_duration_seconds_bucket{le="+Inf"} 1"#,
+                "tessera_request_duration_seconds_count 1", #"tessera_queue_duration_seconds_bucket{le="+Inf"} 1"#,
                 #"tessera_http_requests_total{method="POST",route="/v1/images/generations",status="200"} 1"#,
                 #"tessera_http_requests_total{method="POST",route="/v1/images/generations",status="400"} 1"#,
                 #"tessera_http_requests_total{method="other",route="other",status="404"} 1"#,

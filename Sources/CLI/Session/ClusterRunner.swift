@@ -6,8 +6,39 @@ import Tensor
 
 /// Runs a model's programs on a cluster of processes: compiles each for the mesh once and installs it on all workers.
 ///
-/// Jobs are served one after the other, so no two installations overlap.
-actor ClusterRunner: ProgramRunner {
+/// Calls do not wait for a compilation that is going on.
+final class ClusterRunner: ProgramRunner {
+    private let cluster: Cluster
+    private let installer: ProgramInstaller
+
+    /// A runner that has installed nothing yet; `sources` are those of the whole model.
+    init(cluster: Cluster, configuration: ClusterConfiguration, sources: [String: ParameterSource]) {
+        self.cluster = cluster
+        installer = ProgramInstaller(cluster: cluster, configuration: configuration, sources: sources)
+    }
+
+    func install(
+        _ programs: [Program], progress: @escaping @Sendable (LoadingProgress) -> Void
+    ) async throws -> [ProgramKey] {
+        try await installer.install(programs, progress: progress)
+    }
+
+    func run(
+        _ key: ProgramKey, request: UInt64, slots: [UInt64], inputs: [String: HostTensor]
+    ) async throws -> [String: HostTensor] {
+        try await cluster.run(key.name, request: request, slots: slots, inputs: inputs)
+    }
+
+    func release(request: UInt64) async { await cluster.release(request: request) }
+
+    /// The next call waits until the cluster is whole again, or fails where that is over.
+    func recover(from error: any Error) async -> Bool {
+        if case ClusterError.interrupted = error { true } else { false }
+    }
+}
+
+/// Compiles and installs programs; the decoding loop asks for one installation at a time.
+private actor ProgramInstaller {
     private let cluster: Cluster
     private let sources: [String: ParameterSource]
     private let workers: [String]
@@ -15,7 +46,6 @@ actor ClusterRunner: ProgramRunner {
     private var ledger: WeightLedger
     private var installed: Set<String> = []
 
-    /// A runner that has installed nothing yet; `sources` are those of the whole model.
     init(cluster: Cluster, configuration: ClusterConfiguration, sources: [String: ParameterSource]) {
         self.cluster = cluster
         self.sources = sources
@@ -63,12 +93,4 @@ actor ClusterRunner: ProgramRunner {
             }
         }
     }
-
-    func run(
-        _ key: ProgramKey, request: UInt64, inputs: [String: HostTensor]
-    ) async throws -> [String: HostTensor] {
-        try await cluster.run(key.name, request: request, inputs: inputs)
-    }
-
-    func release(request: UInt64) async { await cluster.release(request: request) }
 }

@@ -21,15 +21,15 @@ enum ClusterSession {
     static func up(_ configuration: ClusterConfiguration, logger: Logger) async throws {
         let configuration = try configuration.resolvedForStart()
         let signals = StopSignals()
-        let studio = try Studio(configuration: configuration, progress: Progress())
+        let metrics = Metrics()
+        let studio = try Studio(configuration: configuration, progress: Progress(), metrics: metrics)
         var settings = configuration.settings(bind: configuration.control.endpoint, modelHash: studio.modelHash)
         settings.restartLimit = configuration.restarts
         let cluster = Cluster(
             settings: settings,
             launcher: configuration.launcher(logger), logger: logger)
-        let metrics = Metrics()
         let service = PictureService(
-            cluster: cluster, studio: studio, queueLimit: configuration.server.queueLimit, metrics: metrics)
+            cluster: cluster, studio: studio, settings: configuration.server, metrics: metrics)
         let jobs = JobService(cluster: cluster, service: service, studio: studio, logger: logger)
         guard configuration.server.isEnabled else {
             return try await run(cluster, studio, service, jobs, configuration, signals)

@@ -22,10 +22,10 @@ final class PictureService: ImageService {
     private let phase = Mutex(Phase.loading(nil))
 
     /// A service that takes no orders before ``open()``.
-    init(cluster: Cluster, studio: Studio, queueLimit: Int, metrics: Metrics) {
+    init(cluster: Cluster, studio: Studio, settings: ServerSettings, metrics: Metrics) {
         self.cluster = cluster
         self.studio = studio
-        queue = OrderQueue(limit: queueLimit, metrics: metrics)
+        queue = OrderQueue(limit: settings.queueLimit, slots: settings.slotCount, metrics: metrics)
         // Of a folder its last name only: clients need not know where it is.
         let name = studio.modelName.split(separator: "/").last.map(String.init) ?? studio.modelName
         model = ServedModel(id: name, created: Int(Date().timeIntervalSince1970))
@@ -51,11 +51,23 @@ final class PictureService: ImageService {
         var request = plan.request
         let steps = plan.stepCount - plan.startStep
         request.previewInterval = PictureOrder.previewInterval(count: order.previewCount, steps: steps)
-        let (fixed, studio, cluster) = (request, studio, cluster)
+        let (fixed, terms, studio, cluster) = (request, order.terms, studio, cluster)
         // The queue runs it in a task that another order may have started.
         let id = RequestScope.id
-        return try await queue.place(cost: steps * plan.pictureCount) { tell in
-            try await RequestScope.$id.withValue(id) { try await studio.paint(fixed, on: cluster, tell: tell) }
+        return try await queue.place(cost: steps * plan.pictureCount, terms: terms) { ticket in
+            var terms = terms
+            terms.number = ticket.number
+            do {
+                return try await RequestScope.$id.withValue(id) {
+                    try await studio.paint(fixed, terms: terms, on: cluster) {
+                        await ticket($0)
+                    } admitted: {
+                        await ticket.begin()
+                    }
+                }
+            } catch let error as DeadlineError {
+                throw OrderError.late(deadline: error.deadline, expected: error.expected)
+            }
         }
     }
 
@@ -63,7 +75,9 @@ final class PictureService: ImageService {
         let workers = await cluster.status.workers.map {
             ServiceStatus.Worker(name: $0.name, isReady: ["ready", "computing"].contains($0.state), steps: $0.steps)
         }
-        return ServiceStatus(state: await state(), queue: await queue.status, workers: workers)
+        return ServiceStatus(
+            state: await state(), queue: await queue.status, workers: workers,
+            scheduler: await studio.status(on: cluster))
     }
 
     func cluster() async -> ClusterSnapshot {

@@ -79,15 +79,19 @@ extension Cluster {
 
     /// Runs a program on all devices and puts its outputs together.
     ///
-    /// Throws ``ClusterError``, `CancellationError`; the request's residents are then lost.
+    /// - Parameter slots: the request whose residents each slot of the batch reads.
+    ///
+    /// Throws ``ClusterError``, `CancellationError`; what the call left for the request is then lost.
     public func run(
-        _ key: String, request: UInt64, inputs: [String: HostTensor]
+        _ key: String, request: UInt64, slots: [UInt64] = [], inputs: [String: HostTensor]
     ) async throws -> [String: HostTensor] {
-        try await call(key, request: request, inputs: inputs).outputs
+        try await call(key, request: request, slots: slots, inputs: inputs).outputs
     }
 
-    /// As ``run(_:request:inputs:)``, with what the call cost.
-    public func call(_ key: String, request: UInt64, inputs: [String: HostTensor]) async throws -> CallReport {
+    /// As ``run(_:request:slots:inputs:)``, with what the call cost.
+    public func call(
+        _ key: String, request: UInt64, slots: [UInt64] = [], inputs: [String: HostTensor]
+    ) async throws -> CallReport {
         try await waitUntilReady()
         guard installed.contains(key) else { throw ClusterError.unknownProgram(key: key) }
         let step = steps[request, default: 0]
@@ -102,7 +106,8 @@ extension Cluster {
                     program: key, request: request, step: step, remaining: Set(members.indices),
                     durations: members.map { _ in .zero }, sentByteCounts: members.map { _ in 0 },
                     deadline: deadline, end: now + deadline, continuation: continuation)
-                let run = Run(call: id, request: request, step: step, programKey: key, inputs: inputs)
+                let run = Run(
+                    call: id, request: request, slots: slots, step: step, programKey: key, inputs: inputs)
                 for index in members.indices { order(index, .run(run)) }
             }
         } onCancel: {

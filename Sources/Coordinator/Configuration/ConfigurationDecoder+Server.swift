@@ -6,7 +6,7 @@ extension ConfigurationDecoder {
     func server(_ top: ConfigurationSection) -> ServerSettings {
         let section = reader.section(
             top.values["server"], keyPath: "server",
-            keys: ["enabled", "host", "port", "queue", "keys", "cors", "limits"])
+            keys: ["enabled", "host", "port", "queue", "batch", "slots", "keys", "cors", "limits"])
         var settings = ServerSettings()
         if let enabled = reader.choice(section, "enabled", of: ["true", "false"]) {
             settings.isEnabled = enabled == "true"
@@ -15,6 +15,8 @@ extension ConfigurationDecoder {
             host: host(section) ?? settings.address.host,
             port: reader.integer(section, "port", in: 0...65535) ?? settings.address.port)
         settings.queueLimit = reader.integer(section, "queue", in: 1...10_000) ?? settings.queueLimit
+        settings.batchLimit = reader.integer(section, "batch", in: 1...64) ?? settings.batchLimit
+        settings.slots = reader.integer(section, "slots", in: 1...1024)
         settings.keysPath = keysPath(section)
         settings.origins = origins(section)
         settings.limits = limits(section)

@@ -680,6 +680,9 @@ nonisolated struct WireRun: Sendable {
 
   var inputs: [WireNamedTensor] = []
 
+  /// The request whose residents a slot of the batch reads; empty for programs without slots.
+  var slots: [UInt64] = []
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -2979,7 +2982,7 @@ nonisolated extension WireInstalled: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension WireRun: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Run"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}call\0\u{1}request\0\u{1}step\0\u{3}program_key\0\u{1}inputs\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}call\0\u{1}request\0\u{1}step\0\u{3}program_key\0\u{1}inputs\0\u{1}slots\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2992,6 +2995,7 @@ nonisolated extension WireRun: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.step) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.programKey) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.inputs) }()
+      case 6: try { try decoder.decodeRepeatedUInt64Field(value: &self.slots) }()
       default: break
       }
     }
@@ -3013,6 +3017,9 @@ nonisolated extension WireRun: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     if !self.inputs.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.inputs, fieldNumber: 5)
     }
+    if !self.slots.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.slots, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3022,6 +3029,7 @@ nonisolated extension WireRun: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     if lhs.step != rhs.step {return false}
     if lhs.programKey != rhs.programKey {return false}
     if lhs.inputs != rhs.inputs {return false}
+    if lhs.slots != rhs.slots {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

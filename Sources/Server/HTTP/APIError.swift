@@ -74,6 +74,7 @@ struct APIError: Error, Sendable {
             status: .serviceUnavailable, message: error.description, type: "server_error", code: error.code,
             isWorthRetrying: true)
         switch error {
+        case .late(let deadline, let expected): retryAfter = max(.seconds(1), expected - deadline)
         case .notReady: retryAfter = .seconds(5)
         case .stopping: retryAfter = .seconds(30)
         case .queueFull(_, let after):

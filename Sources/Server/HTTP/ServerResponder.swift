@@ -58,7 +58,7 @@ struct ServerResponder: HTTPResponder {
             }
             // Who has no key learns nothing about what there is.
             if endpoint?.isOpen != true { entry.key = try authorize(request, logger) }
-            response = try await answer(request, endpoint, logger)
+            response = try await answer(request, endpoint, client: entry.key ?? "", logger)
         } catch let error as BrokenBody {
             throw error.underlying
         } catch is ClientLeft {
@@ -78,7 +78,9 @@ struct ServerResponder: HTTPResponder {
         return AccessLog(logger: logger).following(response, entry)
     }
 
-    private func answer(_ request: Request, _ endpoint: Endpoint?, _ logger: Logger) async throws -> Response {
+    private func answer(
+        _ request: Request, _ endpoint: Endpoint?, client: String, _ logger: Logger
+    ) async throws -> Response {
         guard let endpoint else {
             throw APIError(
                 status: .notFound, message: "there is nothing at \(request.uri.path.prefix(100))", code: "not_found")
@@ -93,8 +95,8 @@ struct ServerResponder: HTTPResponder {
         switch endpoint {
         case .cluster: return await cluster()
         case .docs: return docs()
-        case .edits: return try await edits(request, logger)
-        case .generations: return try await generations(request, logger)
+        case .edits: return try await edits(request, client: client, logger)
+        case .generations: return try await generations(request, client: client, logger)
         case .health: return Response(text: "ok\n")
         case .metrics: return await metricsText()
         case .model(let id): return try model(id)

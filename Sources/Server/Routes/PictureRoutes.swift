@@ -12,7 +12,7 @@ extension ServerResponder {
     private static let fileNames = ["image", "image[]", "mask"]
 
     /// `POST /v1/images/generations`.
-    func generations(_ request: Request, _ logger: Logger) async throws -> Response {
+    func generations(_ request: Request, client: String, _ logger: Logger) async throws -> Response {
         var request = request
         let type = HeaderValue.split(request.headers[.contentType] ?? "").word
         guard type == "application/json" else { throw Self.wrongType("application/json") }
@@ -20,11 +20,11 @@ extension ServerResponder {
         let picture = try PictureFields(
             RequestFields(json: bytes), names: PictureFields.generationNames, model: service.model, limits: limits,
             seed: Self.freshSeed)
-        return try await paint(picture, as: "image_generation", request, logger)
+        return try await paint(picture, as: "image_generation", client, request, logger)
     }
 
     /// `POST /v1/images/edits`.
-    func edits(_ request: Request, _ logger: Logger) async throws -> Response {
+    func edits(_ request: Request, client: String, _ logger: Logger) async throws -> Response {
         var request = request
         guard let boundary = MultipartForm.boundary(of: request.headers[.contentType] ?? "") else {
             throw Self.wrongType("multipart/form-data")
@@ -40,7 +40,7 @@ extension ServerResponder {
         let strength = try RequestFields(form: fields).real("strength", in: 0...1)
         picture.request.editing = try EditPictures.editing(
             image: image, mask: files["mask"], strength: strength, pixelLimit: limits.pixels)
-        return try await paint(picture, as: "image_edit", request, logger)
+        return try await paint(picture, as: "image_edit", client, request, logger)
     }
 
     /// Texts and files of a form, each name once.
@@ -81,10 +81,12 @@ extension ServerResponder {
 
     /// Places the order, and answers with its pictures or, once it stands in the queue, with a stream of events.
     private func paint(
-        _ picture: PictureFields, as kind: String, _ request: Request, _ logger: Logger
+        _ picture: PictureFields, as kind: String, _ client: String, _ request: Request, _ logger: Logger
     ) async throws -> Response {
         let events = try await service.place(
-            PictureOrder(picture.request, previewCount: picture.isStream ? picture.partialImages : 0))
+            PictureOrder(
+                picture.request, previewCount: picture.isStream ? picture.partialImages : 0, client: client,
+                priority: picture.priority, deadline: picture.deadline(request.headers)))
         if picture.isStream {
             return EventStream(
                 kind: kind, partialImages: picture.partialImages, events: events, request: request,

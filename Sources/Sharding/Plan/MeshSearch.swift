@@ -238,7 +238,8 @@ public struct MeshSearch: Sendable {
                 workload, mesh: Mesh(candidate.axes, speeds: speeds), rules: rules(candidate.axes.map(\.name)),
                 options: CompilerOptions(partialSums: partialSums, links: machines.linkCosts))
             let needs = candidate.numbers.indices.map { rank in
-                CostModel.peakByteCount(of: compiled.map { $0.locals[rank] })
+                CostModel.peakByteCount(
+                    of: compiled.map { $0.locals[rank] }, promptCount: workload.pictures)
             }
             let short = needs.indices.filter { needs[$0] > limits[$0] ?? .max }
             if short.isEmpty {
@@ -298,9 +299,8 @@ public struct MeshSearch: Sendable {
         var left: [String: TensorSharding] = [:]
         var result: [CompiledProgram] = []
         for stage in workload.stages {
-            let residents = left.filter { stage.program.residentInputs.contains($0.key) }
             let compiled = try Compiler.compile(
-                stage.program, mesh: mesh, rules: rules, residents: residents, options: options)
+                stage.program, mesh: mesh, rules: rules, residents: left, options: options)
             left.merge(compiled.residents) { $1 }
             result.append(compiled)
         }

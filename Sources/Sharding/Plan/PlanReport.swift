@@ -110,10 +110,11 @@ public struct PlanReport: Sendable, Codable, Hashable {
     ///   - subject: what is planned.
     ///   - workerNames: by rank; "rank 0" and so on where they are missing.
     ///   - memoryLimits: bytes by rank; nil: no limit.
+    ///   - promptCount: prompts whose texts are kept on the devices at once.
     ///   - inexactSettings: settings that give up byte-identical pictures.
     public init(
         mesh: Mesh, subject: String = "", programs: [CompiledProgram], workerNames: [String] = [],
-        memoryLimits: [Int?] = [], inexactSettings: [String] = []
+        memoryLimits: [Int?] = [], promptCount: Int = 1, inexactSettings: [String] = []
     ) {
         self.mesh = mesh.axes.isEmpty ? "1 device" : mesh.axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
         self.subject = subject
@@ -130,7 +131,7 @@ public struct PlanReport: Sendable, Codable, Hashable {
             let locals = programs.map { $0.locals[rank] }
             let weights = CostModel.weightByteCount(of: locals)
             let arena = locals.map(\.arenaByteCount).max() ?? 0
-            let residents = CostModel.residentByteCount(of: locals)
+            let residents = CostModel.residentByteCount(of: locals) * promptCount
             return WorkerPlan(
                 rank: rank, name: workerNames.indices.contains(rank) ? workerNames[rank] : "rank \(rank)",
                 coordinates: zip(mesh.axes, mesh.coordinates(of: rank)).map { "\($0.name) \($1)" }

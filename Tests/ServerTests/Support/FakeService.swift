@@ -19,6 +19,7 @@ final class FakeService: ImageService {
     private let gate: AsyncStream<Void>
     private let gateKeeper: AsyncStream<Void>.Continuation
     private let orders = Mutex<[PictureOrder]>([])
+    private let turnstile = Turnstile()
     private let state = Mutex(ServiceStatus.State.ready)
 
     /// A service that paints at once, or, where it `waits`, only after ``letGo()``.
@@ -73,8 +74,11 @@ final class FakeService: ImageService {
         if order.request.width == 100 {
             throw GenerationRequestError(problems: [.init(parameter: "width", message: "is 100")])
         }
-        let (gate, life) = (gate, lifeSource)
-        return try await queue.place(cost: 4) { tell in
+        let (gate, life, turnstile) = (gate, lifeSource, turnstile)
+        return try await queue.place(cost: 4, terms: order.terms) { tell in
+            try await turnstile.enter()
+            defer { Task { await turnstile.leave() } }
+            await tell.begin()
             life.yield(.started(prompt))
             for await _ in gate { break }
             if Task.isCancelled {
