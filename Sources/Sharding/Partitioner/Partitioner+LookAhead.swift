@@ -53,7 +53,7 @@ extension Partitioner {
         for next in (id + 1)..<max(id + 1, end) { visit(next) }
         var bytes = result.exchanges.reduce(0) { sum, exchange in
             let sent = exchange.moves.sentMax * result.buffers[exchange.source].type.dtype.byteCount
-            return sum + sent + (sent > 0 ? options.links.oneShotByteCount : 0)
+            return sum + priced(sent, exchange) + (sent > 0 ? options.links.oneShotByteCount : 0)
         }
         for value in 0..<end {
             let open = open(value, end)
@@ -94,6 +94,12 @@ extension Partitioner {
         return plain.sentBytes < first.sentBytes ? plain.result : first.result
     }
 
+    /// What bytes count: of a weight half as many more, for what is gathered must also be packed at every call.
+    private func priced(_ bytes: Int, _ exchange: PartitionedProgram.Collective) -> Int {
+        guard case .parameter = result.buffers[exchange.source].kind else { return bytes }
+        return bytes * 3 / 2
+    }
+
     /// Bytes that the busiest device sends, and those that all rounds are worth.
     private var sentBytes: Int {
         var sent = [Int](repeating: 0, count: geometry.mesh.deviceCount)
@@ -102,7 +108,8 @@ extension Partitioner {
             rounds += 1
             let size = result.buffers[exchange.source].type.dtype.byteCount
             for (device, side) in exchange.moves.sides.enumerated() {
-                sent[device] += side.sends.reduce(0) { $0 + $1.box.elementCount * $1.partials } * size
+                let bytes = side.sends.reduce(0) { $0 + $1.box.elementCount * $1.partials } * size
+                sent[device] += priced(bytes, exchange)
             }
         }
         return (sent.max() ?? 0) + rounds * options.links.oneShotByteCount
