@@ -137,10 +137,10 @@ enum ClusterFailure {
     /// The cluster could not do it: status 500.
     static let codes = [
         "callFailed", "endpoint", "incompleteOutput", "installFailed", "launchFailed", "startFailed", "stuck",
-        "unknownProgram", "workerLost",
+        "unknownProgram", "workerLost", "workerLostTooOften",
     ]
     /// The order may succeed later: status 503.
-    static let passingCodes = ["callAborted", "notReady", "stopped"]
+    static let passingCodes = ["callAborted", "interrupted", "notReady", "stopped"]
 }
 
 extension HTTPField.Name {
