@@ -33,12 +33,16 @@ private final class PlannedRunner: ProgramRunner {
     }
 
     func run(
-        _ key: ProgramKey, request: UInt64, inputs: [String: HostTensor]
+        _ key: ProgramKey, request: UInt64, slots: [UInt64], inputs: [String: HostTensor]
     ) async throws -> [String: HostTensor] {
-        try await cluster.run(key.name, request: request, inputs: inputs)
+        try await cluster.run(key.name, request: request, slots: slots, inputs: inputs)
     }
 
     func release(request: UInt64) async { await cluster.release(request: request) }
+
+    func recover(from error: any Error) async -> Bool {
+        if case ClusterError.interrupted = error { true } else { false }
+    }
 }
 
 /// Clusters whose workers die and come back.
