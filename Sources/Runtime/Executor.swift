@@ -57,7 +57,7 @@ public final class Executor {
     ///   weight cannot be read.
     public init(program: LocalProgram, weights: WeightStore, threads: ThreadPool) throws {
         try ProgramCheck(program: program).run()
-        try weights.load(for: [program])
+        try weights.load(for: [program], threads: threads)
         let shared = threads.arena.memory(byteCount: program.arenaByteCount)
         let own = shared == nil ? AlignedMemory(byteCount: program.arenaByteCount) : nil
         guard let base = shared ?? own?.base else { throw Self.outOfMemory(program, program.arenaByteCount) }

@@ -77,7 +77,7 @@ public final class RuntimeEngine: RankEngine {
         // A message for every weight would be thousands; a hundred say as much.
         let grain = max(1, missing / 100)
         var told = 0
-        try store.load(for: [program]) { count in
+        try store.load(for: [program], threads: threads) { count in
             done += count
             if done - told >= grain || done >= missing {
                 told = done
