@@ -21,6 +21,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
     public var links: LinkSettings
     /// What was measured of the workers and their links; nil: nothing.
     public var measured: MachineProfile?
+    /// How messages are hidden behind computing.
+    public var overlap: Overlap
     /// Which mesh axes each logical axis is split over, and shardings written down for single parameters.
     public var rules: LogicalAxisRules
     /// How workers come to life.
@@ -53,7 +55,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         mesh: Mesh = .single,
         rules: LogicalAxisRules = LogicalAxisRules([:]),
         launcher: LauncherKind = .local, workers: [WorkerSettings], automatic: MeshSearch.Objective? = nil,
-        links: LinkSettings = LinkSettings(), measured: MachineProfile? = nil,
+        links: LinkSettings = LinkSettings(), measured: MachineProfile? = nil, overlap: Overlap = .auto,
         dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
         server: ServerSettings = ServerSettings(), warnings: [ConfigurationProblem] = []
     ) {
@@ -65,6 +67,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         self.automatic = automatic
         self.links = links
         self.measured = measured
+        self.overlap = overlap
         self.rules = rules
         self.launcher = launcher
         self.workers = workers

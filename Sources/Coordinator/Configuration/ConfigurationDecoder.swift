@@ -12,7 +12,7 @@ struct ConfigurationDecoder {
 
     private static let keys = [
         "name", "model", "generation", "mesh", "objective", "rules", "overrides", "workers", "links", "profile",
-        "data_plane", "control", "server",
+        "overlap", "data_plane", "control", "server",
     ]
 
     /// The configuration; nil where something without which it cannot exist is wrong (and noted).
@@ -45,8 +45,7 @@ struct ConfigurationDecoder {
         return ClusterConfiguration(
             name: name, model: model, generation: generation, mesh: Mesh(axes, speeds: workers.map(\.speed)),
             rules: rules, launcher: launcher, workers: workers, automatic: automatic, links: links,
-            measured: profile?.profile,
-            dataPlane: dataPlane, control: control, server: server)
+            measured: profile?.profile, overlap: overlap(top), dataPlane: dataPlane, control: control, server: server)
     }
 
     // MARK: Model

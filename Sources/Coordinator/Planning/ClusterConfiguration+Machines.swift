@@ -35,8 +35,11 @@ extension ClusterConfiguration {
         return profile
     }
 
-    /// The compiler's options for this cluster's links.
-    public var compilerOptions: CompilerOptions { CompilerOptions(links: machineProfile.linkCosts) }
+    /// The compiler's options for this cluster's machines and links.
+    public var compilerOptions: CompilerOptions {
+        let machines = machineProfile
+        return CompilerOptions(links: machines.linkCosts, overlap: overlap, machines: machines)
+    }
 
     private static func replace(_ link: inout MachineProfile.Link, latency: Duration?, bandwidth: Int?) {
         if let latency {
