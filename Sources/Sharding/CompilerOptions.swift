@@ -92,6 +92,18 @@ public enum CompilerPass: String, Sendable, Hashable, CaseIterable {
     case emission
 }
 
+/// How exchanges are hidden behind computing; the results are the same bits in all of them.
+public enum Overlap: Sendable, Hashable {
+    /// As ``messages``, and in blocks where the machines' profile predicts that it saves time.
+    case auto
+    /// In so many blocks along the factor of this number (counted round), wherever there is one, and whatever it takes.
+    case blocks(Int, factor: Int = 0)
+    /// Exchanges start early and are waited for late, in the program's order.
+    case messages
+    /// Every exchange is waited for at once.
+    case off
+}
+
 /// Choices of the compiler that are not the program's.
 public struct CompilerOptions: Sendable {
     /// Order of sums.
@@ -104,8 +116,10 @@ public struct CompilerOptions: Sendable {
     public var inputs: InputPlacement
     /// Which small exchanges travel in common messages; nil: as the links say (``LinkCosts/fusion``).
     public var fusion: FusionLimits?
-    /// Exchanges start early and are waited for late, so that messages are on their way while devices compute.
-    public var overlap: Bool
+    /// How messages are on their way while devices compute.
+    public var overlap: Overlap
+    /// What the devices and their links can do; nil: unknown, and nothing is done in blocks to hide exchanges.
+    public var machines: MachineProfile?
     /// Called between passes with the pass's name and the program at that point as text.
     public var dump: (@Sendable (_ pass: String, _ text: String) -> Void)?
     /// Called at the end of each pass, for those who hold a clock.
@@ -114,8 +128,8 @@ public struct CompilerOptions: Sendable {
     /// Makes options; the defaults give the same bits on every mesh.
     public init(
         reductionOrder: ReductionOrder = .canonical, partialSums: PartialSums = .f32, links: LinkCosts = .ethernet,
-        inputs: InputPlacement = .anywhere, fusion: FusionLimits? = nil, overlap: Bool = true,
-        dump: (@Sendable (_ pass: String, _ text: String) -> Void)? = nil,
+        inputs: InputPlacement = .anywhere, fusion: FusionLimits? = nil, overlap: Overlap = .auto,
+        machines: MachineProfile? = nil, dump: (@Sendable (_ pass: String, _ text: String) -> Void)? = nil,
         passed: (@Sendable (CompilerPass) -> Void)? = nil
     ) {
         self.reductionOrder = reductionOrder
@@ -124,6 +138,7 @@ public struct CompilerOptions: Sendable {
         self.inputs = inputs
         self.fusion = fusion
         self.overlap = overlap
+        self.machines = machines
         self.dump = dump
         self.passed = passed
     }

@@ -23,6 +23,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
     public var partialSums: PartialSums
     /// What was measured of the workers and their links; nil: nothing.
     public var measured: MachineProfile?
+    /// How messages are hidden behind computing.
+    public var overlap: Overlap
     /// Which mesh axes each logical axis is split over, and shardings written down for single parameters.
     public var rules: LogicalAxisRules
     /// How workers come to life.
@@ -61,6 +63,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         launcher: LauncherKind = .local, workers: [WorkerSettings], restarts: Int = Self.defaultRestarts,
         automatic: MeshSearch.Objective? = nil,
         links: LinkSettings = LinkSettings(), partialSums: PartialSums = .f32, measured: MachineProfile? = nil,
+        overlap: Overlap = .auto,
         dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
         server: ServerSettings = ServerSettings(), warnings: [ConfigurationProblem] = []
     ) {
@@ -73,6 +76,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         self.links = links
         self.partialSums = partialSums
         self.measured = measured
+        self.overlap = overlap
         self.rules = rules
         self.launcher = launcher
         self.workers = workers

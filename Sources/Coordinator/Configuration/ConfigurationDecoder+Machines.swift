@@ -54,6 +54,16 @@ extension ConfigurationDecoder {
         return result
     }
 
+    /// How messages are hidden.
+    func overlap(_ top: ConfigurationSection) -> Overlap {
+        switch reader.choice(top, "overlap", of: ["auto", "blocks", "messages", "off"]) {
+        case "blocks": .blocks(2)
+        case "messages": .messages
+        case "off": .off
+        default: .auto
+        }
+    }
+
     /// The links' figures.
     func links(_ top: ConfigurationSection, workers: [WorkerSettings]?) -> LinkSettings {
         let section = reader.section(top.values["links"], keyPath: "links", keys: ["latency", "bandwidth", "pairs"])

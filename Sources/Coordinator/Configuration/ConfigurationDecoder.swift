@@ -12,7 +12,7 @@ struct ConfigurationDecoder {
 
     private static let keys = [
         "name", "model", "generation", "mesh", "objective", "rules", "overrides", "partial_sums", "workers", "links",
-        "profile", "data_plane", "control", "server",
+        "profile", "overlap", "data_plane", "control", "server",
     ]
 
     /// The configuration; nil where something without which it cannot exist is wrong (and noted).
@@ -46,7 +46,7 @@ struct ConfigurationDecoder {
             name: name, model: model, generation: generation, mesh: Mesh(axes, speeds: workers.map(\.speed)),
             rules: rules, launcher: launcher, workers: workers, restarts: restarts, automatic: automatic,
             links: links, partialSums: partialSums(top, dtype: model.dtype), measured: profile?.profile,
-            dataPlane: dataPlane, control: control, server: server)
+            overlap: overlap(top), dataPlane: dataPlane, control: control, server: server)
     }
 
     // MARK: Model

@@ -36,9 +36,11 @@ extension ClusterConfiguration {
         return profile
     }
 
-    /// The compiler's options for this cluster's links and settings.
+    /// The compiler's options for this cluster's machines, links and settings.
     public var compilerOptions: CompilerOptions {
-        CompilerOptions(partialSums: partialSums, links: machineProfile.linkCosts)
+        let machines = machineProfile
+        return CompilerOptions(
+            partialSums: partialSums, links: machines.linkCosts, overlap: overlap, machines: machines)
     }
 
     /// How partial sums travel, where that makes pictures depend on the mesh; nil where it does not.

@@ -36,6 +36,8 @@ struct PartitionedProgram: Sendable {
         var destination: Int
         var moves: Moves
         var scope: String
+        /// What is combined; nil where nothing is.
+        var partial: PartialValue?
     }
 
     var name: String

@@ -81,17 +81,17 @@ extension Partitioner {
 }
 
 extension Partitioner {
-    /// The program partitioned with choices followed, or without where that sends less in all.
-    static func partitioned(
+    /// What has partitioned the program with choices followed, or without where that sends less in all.
+    static func chosen(
         _ program: Program, rules: [ShardingRule], shardings: [TensorSharding], mesh: Mesh, options: CompilerOptions
-    ) -> PartitionedProgram {
+    ) -> Partitioner {
         var first = Partitioner(program, rules: rules, shardings: shardings, mesh: mesh, options: options)
         first.run()
-        guard first.hasLookedAhead else { return first.result }
+        guard first.hasLookedAhead else { return first }
         var plain = Partitioner(
             program, rules: rules, shardings: shardings, mesh: mesh, options: options, looksAhead: false)
         plain.run()
-        return plain.sentBytes < first.sentBytes ? plain.result : first.result
+        return plain.sentBytes < first.sentBytes ? plain : first
     }
 
     /// What bytes count: of a weight half as many more, for what is gathered must also be packed at every call.

@@ -123,13 +123,21 @@ extension Partitioner {
         moves.cost(from: piecesSet(partial, type), to: set, &geometry) * type.dtype.byteCount
     }
 
-    /// Each device's box, cut into one piece for every member of its group along the longest dimension.
     private mutating func piecesSet(_ partial: PartialValue, _ type: TensorType) -> Int {
         if let known = pieces[partial] { return known }
-        var cut = geometry.table[partial.set].boxes
+        let set = geometry.pieces(of: partial, rank: type.rank)
+        pieces[partial] = set
+        return set
+    }
+}
+
+extension ShardGeometry {
+    /// Each device's box, cut into one piece for every member of its group along the longest dimension.
+    mutating func pieces(of partial: PartialValue, rank: Int) -> Int {
+        var cut = table[partial.set].boxes
         // The three numbers of an arg-max stay together.
-        let kept = partial.kind == .argMax ? type.rank - 1 : type.rank
-        for group in geometry.groups(along: partial.axes) {
+        let kept = partial.kind == .argMax ? rank - 1 : rank
+        for group in groups(along: partial.axes) {
             for (index, device) in group.enumerated() {
                 let dims = Array(cut[device].dims.prefix(kept))
                 guard let longest = dims.indices.max(by: { dims[$0] < dims[$1] }) else { continue }
@@ -139,8 +147,6 @@ extension Partitioner {
                 cut[device].ranges[longest] = lower..<upper
             }
         }
-        let set = geometry.table.intern(cut)
-        pieces[partial] = set
-        return set
+        return table.intern(cut)
     }
 }

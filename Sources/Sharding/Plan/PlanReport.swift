@@ -48,6 +48,20 @@ public struct PlanReport: Sendable, Codable, Hashable {
         public var flops: [Int]
         /// How long a call takes; nil where nothing was predicted.
         public var timing: Timing?
+        /// How it is done in blocks to hide exchanges; nil where it is not.
+        public var blocks: Blocks?
+    }
+
+    /// Blocks of a program.
+    public struct Blocks: Sendable, Codable, Hashable {
+        /// How many.
+        public var count: Int
+        /// The dimension of exchanged values that is cut.
+        public var dimension: Int
+        /// Sizes of such a value.
+        public var sizes: [Int]
+        /// Predicted seconds of a call that is not done in blocks; nil where nothing was predicted.
+        public var wholeSeconds: Double?
     }
 
     /// Predicted times of one call.
@@ -125,7 +139,10 @@ public struct PlanReport: Sendable, Codable, Hashable {
                 name: program.name, collectives: Self.collectives(program),
                 sentBytes: program.locals.indices.map { program.sentByteCount(device: $0) },
                 messages: program.messageCount, links: Self.links(program),
-                flops: program.locals.indices.map { program.flops(device: $0) })
+                flops: program.locals.indices.map { program.flops(device: $0) },
+                blocks: program.blocks.map {
+                    Blocks(count: $0.count, dimension: $0.dim, sizes: $0.sizes, wholeSeconds: $0.wholeSeconds)
+                })
         }
         workers = (0..<mesh.deviceCount).map { rank in
             let locals = programs.map { $0.locals[rank] }
@@ -176,18 +193,21 @@ public struct PlanReport: Sendable, Codable, Hashable {
     private static func collectives(_ program: CompiledProgram) -> [Collective] {
         guard let first = program.locals.first else { return [] }
         var collectives: [Collective] = []
-        // Sums whose results have not been gathered yet, by place.
-        var open: [String: Int] = [:]
+        // Sums whose results have not been gathered yet, by the buffer that they leave.
+        var open: [Int: Int] = [:]
         for (index, exchange) in first.exchanges.enumerated() {
             let bytes = program.repetition.sentByteCounts[index]
             guard bytes > 0 else { continue }
-            let place = "\(exchange.axes) \(exchange.scope)"
-            if exchange.kind == .allReduce, exchange.reduction == nil, let sum = open.removeValue(forKey: place) {
+            if exchange.kind == .allReduce, exchange.reduction == nil,
+                let sum = open.removeValue(forKey: exchange.source)
+            {
                 collectives[sum].bytes += bytes
                 collectives[sum].exchanges += 1
                 continue
             }
-            if exchange.kind == .allReduce, exchange.reduction != nil { open[place] = collectives.count }
+            if exchange.kind == .allReduce, exchange.reduction != nil {
+                open[exchange.destination] = collectives.count
+            }
             collectives.append(
                 Collective(
                     kind: exchange.kind.rawValue, axes: exchange.axes, scope: exchange.scope, bytes: bytes,

@@ -40,13 +40,16 @@ final class SimulatedCluster: ProgramRunner {
         init(_ state: State) { self.state = state }
     }
 
-    init(mesh: Mesh, rules: LogicalAxisRules, sources: [String: ParameterSource], threads: Int = 1) {
+    init(
+        mesh: Mesh, rules: LogicalAxisRules, sources: [String: ParameterSource], threads: Int = 1,
+        options: CompilerOptions = CompilerOptions()
+    ) {
         let fabrics = LocalFabric.make(size: mesh.deviceCount)
         let devices = fabrics.map { Device(sources: sources, threads: threads, fabric: $0) }
         state = Mutex(
             UncheckedBox(
                 State(
-                    planner: Planner(mesh: mesh, rules: rules), devices: devices,
+                    planner: Planner(mesh: mesh, rules: rules, options: options), devices: devices,
                     sentBytes: Array(repeating: 0, count: mesh.deviceCount),
                     plannedBytes: Array(repeating: 0, count: mesh.deviceCount))))
     }
