@@ -17,6 +17,12 @@ let fastC: [CSetting] = [
     .unsafeFlags(["-O3"], .when(configuration: .debug)), .unsafeFlags(["-ffp-contract=off", "-fno-math-errno"]),
 ]
 
+/// Files of the web page, which the binary contains.
+let page = [
+    "api.js", "cluster.css", "cluster.js", "editor.js", "form.js", "gallery.js", "icon.svg", "index.html", "main.js",
+    "paint.css", "painting.js", "theme.css",
+]
+
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
@@ -74,13 +80,14 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Coordinator", "Models", "Tensor", "CImage", "CLinux", logging, nioCore,
+                "Coordinator", "Models", "Protocol", "Tensor", "CImage", "CLinux", logging, nioCore,
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            resources: page.map { .embedInCode("Page/Assets/\($0)") },
             swiftSettings: common),
         .target(
             name: "Bench", dependencies: ["Coordinator", "Sharding", "Runtime", "Program", "Tensor"],
@@ -104,7 +111,7 @@ let package = Package(
         .testTarget(
             name: "ProtocolTests", dependencies: ["Protocol", "Program", "Tensor"], swiftSettings: common),
         .testTarget(
-            name: "TransportTests", dependencies: ["Transport", "Protocol", "Program", "Tensor"],
+            name: "TransportTests", dependencies: ["Transport", "CLinux", "Protocol", "Program", "Tensor"],
             swiftSettings: common),
         .testTarget(
             name: "WorkerTests",
@@ -125,7 +132,11 @@ let package = Package(
             swiftSettings: common),
         .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: common),
         .testTarget(
-            name: "ServerTests", dependencies: ["Server", "Coordinator", "Tensor", "HTTPProbe", logging],
+            name: "ServerTests",
+            dependencies: [
+                "Server", "Coordinator", "Tensor", "HTTPProbe", logging,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
             swiftSettings: common),
         .testTarget(
             name: "ClusterTests",

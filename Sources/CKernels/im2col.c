@@ -1,4 +1,4 @@
-// im2col of one result row. Memory-bound: kernel_height * kernel_width copies of each picture element, in runs of
+// im2col of a part of one result row. Memory-bound: kernel_height * kernel_width copies of each picture element, in runs of
 // kernel_width * channels where the window lies inside the picture and needs no enlarging.
 #include "im2col.h"
 
@@ -28,17 +28,16 @@ static void copy_run(const tk_window *window, const char *row, ptrdiff_t left, c
     }
 }
 
-void tk_im2col(const tk_window *window, size_t y, const void *rows, size_t lower, size_t count, void *out,
-               size_t out_stride) {
+void tk_im2col(const tk_window *window, size_t y, size_t x0, size_t x1, const void *rows, size_t lower, size_t count,
+               void *out, size_t out_stride) {
     const size_t pixel = window->channels * window->element_size, run = window->kernel_width * pixel;
-    const size_t columns = tk_window_columns(window);
     for (size_t ky = 0; ky < window->kernel_height; ky++) {
         const ptrdiff_t enlarged = (ptrdiff_t)(y * window->stride + ky) - (ptrdiff_t)window->pad_low;
         const size_t source = enlarged < 0 ? 0 : (size_t)enlarged / window->upsample;
         const int inside = enlarged >= 0 && source < window->height && source >= lower && source < lower + count;
         const char *row = inside ? (const char *)rows + (source - lower) * window->width * pixel : NULL;
         char *to = (char *)out + ky * run;
-        for (size_t x = 0; x < columns; x++, to += out_stride * window->element_size) {
+        for (size_t x = x0; x < x1; x++, to += out_stride * window->element_size) {
             if (row) copy_run(window, row, (ptrdiff_t)(x * window->stride) - (ptrdiff_t)window->pad_low, to);
             else memset(to, 0, run);
         }

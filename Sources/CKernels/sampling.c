@@ -1,7 +1,5 @@
 #include "include/sampling.h"
 
-#include <stdlib.h>
-
 #include "numeric.h"
 
 #define LANES 16 // Philox blocks that are computed side by side
@@ -149,9 +147,24 @@ float tk_confidence(int masked, float logit, float max, float sum, float tempera
     return tk_logf(p) + temperature * gumbel;
 }
 
-static int ascending(const void *a, const void *b) {
-    const float x = *(const float *)a, y = *(const float *)b;
-    return x < y ? -1 : x > y;
+/// Moves value `i` of a heap of `count` values down to its place; the largest is at the top.
+static void sift(float *heap, size_t i, size_t count) {
+    for (size_t child = 2 * i + 1; child < count; i = child, child = 2 * i + 1) {
+        if (child + 1 < count && heap[child] < heap[child + 1]) child++;
+        if (!(heap[i] < heap[child])) return;
+        const float value = heap[i];
+        heap[i] = heap[child], heap[child] = value;
+    }
+}
+
+/// Heap sort, ascending: the C library's sort takes heap memory.
+static void sort(float *values, size_t count) {
+    for (size_t i = count / 2; i-- > 0;) sift(values, i, count);
+    for (size_t end = count; end-- > 1;) {
+        const float value = values[0];
+        values[0] = values[end], values[end] = value;
+        sift(values, 0, end);
+    }
 }
 
 void tk_remask(int32_t *out, const int32_t *sampled, const void *confidence, tk_dtype dtype, size_t offset,
@@ -159,7 +172,7 @@ void tk_remask(int32_t *out, const int32_t *sampled, const void *confidence, tk_
     memcpy(out, sampled, count * sizeof(int32_t));
     if (mask_count < 0 || count == 0) return;
     for (size_t i = 0; i < count; i++) scratch[i] = tk_read(confidence, dtype, offset + i);
-    qsort(scratch, count, sizeof(float), ascending);
+    sort(scratch, count);
     const float cut = scratch[tk_least((size_t)mask_count, count - 1)];
     for (size_t i = 0; i < count; i++)
         if (tk_read(confidence, dtype, offset + i) < cut) out[i] = mask;

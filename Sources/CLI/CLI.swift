@@ -18,15 +18,18 @@ struct Tessera: AsyncParsableCommand {
               tessera generate "a red fox in snow"   One picture.
               tessera batch prompts.jsonl -o DIR     Many pictures.
               tessera up cluster.yaml                Keep a cluster running.
+              tessera status cluster.yaml            How is it?
+              tessera top cluster.yaml               What does it do?
               tessera bench step                     How fast is it, and how fast could it be?
 
             Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 failed, \
-            2 wrong usage, 78 wrong configuration. Every flag has a twin in the environment, such as TESSERA_STEPS for \
+            2 wrong usage, 69 nothing answers, 78 wrong configuration. Every flag has a twin in the environment, such as TESSERA_STEPS for \
             --steps; a flag wins.
             """,
         version: ProtocolVersion.build,
         subcommands: [
-            UpCommand.self, GenerateCommand.self, BatchCommand.self, PlanCommand.self, CalibrateCommand.self,
+            UpCommand.self, StatusCommand.self, TopCommand.self, GenerateCommand.self, BatchCommand.self,
+            PlanCommand.self, CalibrateCommand.self,
             BenchCommand.self, ValidateCommand.self, ExportCommand.self, DoctorCommand.self, WorkerCommand.self,
             VersionCommand.self,
         ])

@@ -13,6 +13,8 @@ enum ExitStatus: Int32 {
     case failure = 1
     /// The command line is wrong.
     case usage = 2
+    /// Nothing answers (EX_UNAVAILABLE of sysexits).
+    case unavailable = 69
     /// The cluster file, or a setting beside it, is wrong (EX_CONFIG of sysexits).
     case configuration = 78
 

@@ -46,10 +46,10 @@ public struct Exchange: Sendable, Hashable {
 
     /// How what arrives is combined.
     public enum Reduction: Sendable, Hashable {
-        /// f32 sums in the order of the ``ReductionTree``; `contributors` says, in leaf order, which device gives which
-        /// tree nodes (this device included).
+        /// Sums, added in f32 in the order of the ``ReductionTree``; `contributors` says, in leaf order, which device
+        /// gives which tree nodes (this device included).
         case sum(contributors: [Contributor], leafCount: Int)
-        /// Element-wise maximum of complete f32 values.
+        /// Element-wise maximum of complete values, f32 or bf16.
         case max
         /// Arg-max triples (score, index, payload) along a last dimension of 3: the greater score, on ties the lower
         /// index.
@@ -142,6 +142,11 @@ public struct Exchange: Sendable, Hashable {
 
     /// Payload bytes that this device sends.
     public func sentByteCount(dtype: DType) -> Int { sends.reduce(0) { $0 + byteCount(of: $1, dtype: dtype) } }
+
+    /// Payload bytes that this device sends to each peer.
+    public func sentByteCounts(dtype: DType) -> [Int: Int] {
+        Dictionary(sends.map { ($0.peer, byteCount(of: $0, dtype: dtype)) }, uniquingKeysWith: +)
+    }
 
     /// Most bytes that the transfers take in a staging area, given the element type of the source buffer.
     public func stagingByteCount(dtype: DType) -> Int {

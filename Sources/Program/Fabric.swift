@@ -36,4 +36,34 @@ public protocol Fabric: AnyObject {
     ///
     /// Throws when the deadline passes, the peer is lost, the tag or length differ, or the call is aborted.
     func receive(from peer: Int, tag: FrameTag, into bytes: UnsafeMutableRawBufferPointer, deadline: Duration) throws
+
+    /// Waits as ``receive(from:tag:into:deadline:)`` does for a message that fills `room`, and says where it is: in memory of
+    /// the fabric, which stays as it is until ``giveBack(from:)``; nil: in the room.
+    ///
+    /// The address is aligned for every element type. One message of a peer is taken at a time; what comes after it waits.
+    func take(
+        from peer: Int, tag: FrameTag, room: UnsafeMutableRawBufferPointer, deadline: Duration
+    ) throws -> UnsafeRawPointer?
+
+    /// Ends the use of what was taken from a peer.
+    func giveBack(from peer: Int)
+
+    /// Where the next message to a peer may be written, so that sending it from there copies nothing; nil: nowhere, now.
+    func room(to peer: Int, byteCount: Int) -> UnsafeMutableRawPointer?
+}
+
+extension Fabric {
+    /// Receives into the room.
+    public func take(
+        from peer: Int, tag: FrameTag, room: UnsafeMutableRawBufferPointer, deadline: Duration
+    ) throws -> UnsafeRawPointer? {
+        try unsafe receive(from: peer, tag: tag, into: room, deadline: deadline)
+        return nil
+    }
+
+    /// Nothing was held.
+    public func giveBack(from peer: Int) {}
+
+    /// A fabric without memory of its own.
+    public func room(to peer: Int, byteCount: Int) -> UnsafeMutableRawPointer? { nil }
 }

@@ -101,13 +101,13 @@ public struct LocalBuffer: Sendable, Hashable {
         case resident(Int)
     }
 
-    /// Element type of the storage; f32 for partial sums.
+    /// Element type of the storage; f32 for partial sums, or the result's where they travel in that.
     public var dtype: DType
     /// The whole value's dimensions.
     public var dims: [Dim]
     /// The part that this device holds (element ranges in the whole value); dense and row-major.
     public var box: Box
-    /// For an unreduced sum: the nodes of the reduction tree held, as a leading dimension of f32 partial results
+    /// For an unreduced sum: the nodes of the reduction tree held, as a leading dimension of partial results
     /// (`[nodes.count] + box.dims`).
     ///
     /// Nil for a complete value and for a pending max or arg-max.

@@ -36,6 +36,9 @@ public struct ParameterSpec: Sendable, Hashable {
         self.generatedMean = generatedMean
     }
 
+    /// Names are unique in a model: the rest need not be hashed.
+    public func hash(into hasher: inout Hasher) { hasher.combine(name) }
+
     /// Shape that the program sees.
     public var dims: [Int] { permutation.map { view[$0] } }
 }

@@ -50,22 +50,31 @@ public struct StoredWeight: Sendable, Hashable {
 extension LocalProgram {
     /// The weights that the device keeps for the program, each once, in the order of first use.
     public var storedWeights: [StoredWeight] {
-        var forms: [[StoredWeight.Form]] = Array(repeating: [], count: parameters.count)
+        var first = [StoredWeight.Form?](repeating: nil, count: parameters.count)
+        var others: [Int: [StoredWeight.Form]] = [:]
         func note(_ buffer: Int, _ form: StoredWeight.Form) {
-            guard case .parameter(let index) = buffers[buffer].storage, !forms[index].contains(form) else { return }
-            forms[index].append(form)
+            guard case .parameter(let index) = buffers[buffer].storage, first[index] != form else { return }
+            if first[index] == nil {
+                first[index] = form
+            } else if !others[index, default: []].contains(form) {
+                others[index, default: []].append(form)
+            }
         }
         for case .compute(let compute) in instructions {
             for (position, operand) in compute.operands.enumerated() {
                 note(operand, position == 1 ? form(ofWeightsOf: compute) : .plain)
             }
         }
-        for exchange in exchanges { note(exchange.source, .plain) }
+        for index in exchanges.indices { note(exchanges[index].source, .plain) }
         for output in outputs { note(output.buffer, .plain) }
-        return parameters.indices.flatMap { index in
+        var result: [StoredWeight] = []
+        result.reserveCapacity(parameters.count)
+        for index in parameters.indices {
             // A weight that nothing reads is counted as it is.
-            (forms[index].isEmpty ? [.plain] : forms[index]).map { StoredWeight(slice: parameters[index], form: $0) }
+            result.append(StoredWeight(slice: parameters[index], form: first[index] ?? .plain))
+            for form in others[index] ?? [] { result.append(StoredWeight(slice: parameters[index], form: form)) }
         }
+        return result
     }
 
     private func form(ofWeightsOf compute: ComputeInstruction) -> StoredWeight.Form {

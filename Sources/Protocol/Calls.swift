@@ -61,6 +61,8 @@ public struct Run: Sendable, Hashable {
     public var call: UInt64
     /// The request that it belongs to: residents are kept per request.
     public var request: UInt64
+    /// The request whose residents each slot of the batch reads; empty for programs without slots.
+    public var slots: [UInt64]
     /// Count of program calls in the request.
     public var step: UInt32
     /// Which program.
@@ -69,9 +71,13 @@ public struct Run: Sendable, Hashable {
     public var inputs: [String: HostTensor]
 
     /// Makes an order.
-    public init(call: UInt64, request: UInt64, step: UInt32, programKey: String, inputs: [String: HostTensor]) {
+    public init(
+        call: UInt64, request: UInt64, slots: [UInt64] = [], step: UInt32, programKey: String,
+        inputs: [String: HostTensor]
+    ) {
         self.call = call
         self.request = request
+        self.slots = slots
         self.step = step
         self.programKey = programKey
         self.inputs = inputs

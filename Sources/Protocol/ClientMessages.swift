@@ -143,7 +143,7 @@ public struct ClusterStatus: Sendable, Hashable {
         public var name: String
         /// Device id; nil before it has one.
         public var rank: Int?
-        /// A word for its state ("missing", "joined", "ready", "failed").
+        /// A word for its state: "joining", "loading", "ready", "computing", "lost", "returning" or "leaving".
         public var state: String
         /// Its machine.
         public var host: String
@@ -151,32 +151,52 @@ public struct ClusterStatus: Sendable, Hashable {
         public var processID: Int
         /// Calls finished so far.
         public var steps: UInt64
+        /// Bytes that its weights and activations may take; nil: no limit.
+        public var memoryLimit: Int?
+        /// How often it was started anew.
+        public var restarts: Int
+        /// What it said last; nil before its first sign of life.
+        public var report: WorkerReport?
 
         /// Makes an entry.
-        public init(name: String, rank: Int?, state: String, host: String, processID: Int, steps: UInt64) {
+        public init(
+            name: String, rank: Int?, state: String, host: String, processID: Int, steps: UInt64,
+            memoryLimit: Int? = nil, restarts: Int = 0, report: WorkerReport? = nil
+        ) {
             self.name = name
             self.rank = rank
             self.state = state
             self.host = host
             self.processID = processID
             self.steps = steps
+            self.memoryLimit = memoryLimit
+            self.restarts = restarts
+            self.report = report
         }
     }
 
     /// Name of the cluster.
     public var cluster: String
-    /// A word for its state ("starting", "ready", "failed", "stopping").
+    /// A word for its state ("starting", "ready", "recovering", "failed", "stopping").
     public var state: String
     /// By rank.
     public var workers: [Worker]
     /// Jobs that wait.
     public var queued: Int
+    /// Why it is not ready; empty where there is nothing to say.
+    public var reason: String
+    /// Incarnation of the membership.
+    public var epoch: UInt32
 
     /// Makes an answer.
-    public init(cluster: String, state: String, workers: [Worker], queued: Int = 0) {
+    public init(
+        cluster: String, state: String, workers: [Worker], queued: Int = 0, reason: String = "", epoch: UInt32 = 0
+    ) {
         self.cluster = cluster
         self.state = state
         self.workers = workers
         self.queued = queued
+        self.reason = reason
+        self.epoch = epoch
     }
 }

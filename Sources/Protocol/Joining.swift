@@ -1,3 +1,4 @@
+public import Program
 public import Tensor
 
 /// How a worker introduces itself.
@@ -53,11 +54,13 @@ public struct Assign: Sendable, Hashable {
     public var silence: Duration
     /// Longest wait for a peer inside a call.
     public var callDeadline: Duration
+    /// What shall carry data between workers.
+    public var carrier: Carrier
 
     /// Makes an assignment.
     public init(
         rank: Int, deviceCount: Int, dtype: DType, threads: Int, memoryLimit: Int? = nil, heartbeat: Duration,
-        silence: Duration, callDeadline: Duration
+        silence: Duration, callDeadline: Duration, carrier: Carrier = .automatic
     ) {
         self.rank = rank
         self.deviceCount = deviceCount
@@ -67,6 +70,7 @@ public struct Assign: Sendable, Hashable {
         self.heartbeat = heartbeat
         self.silence = silence
         self.callDeadline = callDeadline
+        self.carrier = carrier
     }
 }
 
@@ -85,10 +89,13 @@ public struct Heartbeat: Sendable, Hashable {
     public var sequence: UInt64
     /// Calls finished so far; a worker that is alive but stuck does not count on.
     public var steps: UInt64
+    /// What a worker has used and done; nil from a coordinator.
+    public var report: WorkerReport?
 
     /// Makes a sign of life.
-    public init(sequence: UInt64, steps: UInt64) {
+    public init(sequence: UInt64, steps: UInt64, report: WorkerReport? = nil) {
         self.sequence = sequence
         self.steps = steps
+        self.report = report
     }
 }

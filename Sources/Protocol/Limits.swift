@@ -3,7 +3,7 @@ public enum ProtocolVersion {
     /// Version of the messages.
     ///
     /// Raised by every change that an older end would misread.
-    public static let current: UInt32 = 2
+    public static let current: UInt32 = 3
     /// Version of this build; a cluster runs one build.
     public static let build = "0.1.0"
 }
@@ -24,6 +24,8 @@ public enum ProtocolLimits {
     public static let rank = 16
     /// Elements of a tensor, and the size of a dimension.
     public static let elements = 1 << 40
+    /// A sum over the life of a process: bytes, or nanoseconds (73 years).
+    public static let lifetimeCount = 1 << 61
     /// Bytes of an arena or a file offset.
     public static let memoryBytes = 1 << 46
     /// Buffers, parameters, instructions, exchanges of a local program, each.
@@ -36,6 +38,8 @@ public enum ProtocolLimits {
     public static let leaves = 1 << 24
     /// Attributes of an operation, and integers in one of them.
     public static let attributes = 64
+    /// Slots of a call's batch.
+    public static let slots = 256
     /// Inputs or outputs of a call.
     public static let ports = 1024
     /// Bytes of a name.

@@ -2,6 +2,34 @@ import CKernels
 import Program
 import Tensor
 
+/// Where the messages of an exchange's peers lie, from their arrival to the end of the exchange.
+final class ArrivalTable {
+    /// A part of a message.
+    struct Place {
+        let message: Int
+        let offset: Int
+    }
+
+    private let bases: UnsafeMutableBufferPointer<UnsafeRawPointer>
+
+    /// `areas` are where messages lie unless the fabric keeps them elsewhere.
+    init(areas: [UnsafeMutableRawPointer]) {
+        bases = .allocate(capacity: areas.count)
+        _ = bases.initialize(from: areas.map { UnsafeRawPointer($0) })
+    }
+
+    deinit { bases.deallocate() }
+
+    /// Address of a message.
+    subscript(message: Int) -> UnsafeRawPointer {
+        get { bases[message] }
+        set { bases[message] = newValue }
+    }
+
+    /// Address of a part.
+    subscript(place: Place) -> UnsafeRawPointer { bases[place.message] + place.offset }
+}
+
 /// Combines all devices' partial results of an exchange into its destination.
 final class ExchangeReducer {
     private let table: BufferTable
@@ -10,15 +38,21 @@ final class ExchangeReducer {
     /// Elements of the destination.
     private let count: Int
     private let outType: tk_dtype
+    /// Element type of partial results.
+    private let inType: tk_dtype
     private let kind: Kind
     private let own: Own?
     private let pool: ThreadPool
     private let scratch: Scratch
 
+    private let arrivals: ArrivalTable
+    /// Elements that a thread adds at a time.
+    private static let grain = 4096
+
     private enum Kind {
         case sum(TreeArguments)
-        case max([UnsafeMutableRawPointer])
-        case argMax([UnsafeMutableRawPointer])
+        case max([ArrivalTable.Place])
+        case argMax([ArrivalTable.Place])
     }
 
     /// This device's contribution: in the source buffer, or packed into scratch where its box is not contiguous there.
@@ -30,13 +64,13 @@ final class ExchangeReducer {
 
     init(
         reduction: Exchange.Reduction, exchange: Exchange, program: LocalProgram, table: BufferTable,
-        arrivals: [Int: UnsafeMutableRawPointer], pool: ThreadPool, scratch: Scratch
+        arrivals: ArrivalTable, places: [Int: ArrivalTable.Place], pool: ThreadPool, scratch: Scratch
     ) {
         let from = program.buffers[exchange.source]
         let to = program.buffers[exchange.destination]
-        precondition(from.dtype == .f32, "partial results are f32")
         precondition(to.dtype == .f32 || to.dtype == .bf16, "a reduction gives f32 or bf16")
         self.table = table
+        self.arrivals = arrivals
         self.pool = pool
         self.scratch = scratch
         source = exchange.source
@@ -45,28 +79,32 @@ final class ExchangeReducer {
         outType = to.dtype == .bf16 ? TK_BF16 : TK_F32
         let isSum: Bool
         if case .sum = reduction { isSum = true } else { isSum = false }
+        precondition(from.dtype == .f32 || from.dtype == .bf16, "partial results are f32 or bf16")
+        inType = from.dtype == .bf16 ? TK_BF16 : TK_F32
+        let size = from.dtype.byteCount
         let partials = isSum ? from.nodes?.count ?? 1 : 1
         own = exchange.copies.first.flatMap { copy in
             guard partials > 0, !copy.from.isEmpty else { return nil }
             let parts = ExchangeRunner.nodeCopies(of: copy.from, partials: partials, in: from)
             let isDirect = parts[0].isContiguous
-            if !isDirect { scratch.reserve(shared: parts.count * copy.from.elementCount * 4) }
+            if !isDirect { scratch.reserve(shared: parts.count * copy.from.elementCount * size) }
             return Own(
-                parts: parts, nodeStride: (isDirect ? from.box.elementCount : copy.from.elementCount) * 4,
+                parts: parts, nodeStride: (isDirect ? from.box.elementCount : copy.from.elementCount) * size,
                 isDirect: isDirect)
         }
         switch reduction {
         case .sum(let contributors, let leafCount):
-            kind = .sum(
-                TreeArguments(
-                    contributors: contributors, leafCount: leafCount, device: program.device, elements: count,
-                    arrivals: arrivals, threadCount: pool.threadCount))
+            let tree = TreeArguments(
+                contributors: contributors, leafCount: leafCount, device: program.device, elements: count,
+                elementByteCount: size, arrivals: arrivals, arrivalPlaces: places, threadCount: pool.threadCount)
+            if inType == TK_BF16 { scratch.reserve(perThread: tree.count * Self.grain * 4) }
+            kind = .sum(tree)
         case .max:
-            precondition(to.dtype == .f32, "a maximum is f32")
-            kind = .max(exchange.receives.compactMap { arrivals[$0.peer] })
+            precondition(to.dtype == from.dtype, "a maximum has the type of what it is one of")
+            kind = .max(exchange.receives.compactMap { places[$0.peer] })
         case .argMax:
-            precondition(to.dtype == .f32 && count % 3 == 0, "arg-max triples are f32")
-            kind = .argMax(exchange.receives.compactMap { arrivals[$0.peer] })
+            precondition(from.dtype == .f32 && to.dtype == .f32 && count % 3 == 0, "arg-max triples are f32")
+            kind = .argMax(exchange.receives.compactMap { places[$0.peer] })
         }
     }
 
@@ -76,9 +114,19 @@ final class ExchangeReducer {
         let out = table[destination]
         switch kind {
         case .sum(let tree): sum(tree, own: base, out: out)
-        case .max(let arrivals): fold(arrivals, own: base, out: out) { tk_max_combine($0, $1, count) }
-        case .argMax(let arrivals):
-            fold(arrivals, own: base, out: out) { tk_argmax_combine($0, $1, count / 3) }
+        case .max(let places) where inType == TK_BF16:
+            fold(places, own: base, out: out) {
+                tk_binary_real(TK_MAXIMUM, $0, TK_BF16, $1, TK_BF16, $0, TK_BF16, 0, count)
+            }
+        case .max(let places):
+            fold(places, own: base, out: out) {
+                tk_max_combine($0.assumingMemoryBound(to: Float.self), $1.assumingMemoryBound(to: Float.self), count)
+            }
+        case .argMax(let places):
+            fold(places, own: base, out: out) {
+                tk_argmax_combine(
+                    $0.assumingMemoryBound(to: Float.self), $1.assumingMemoryBound(to: Float.self), count / 3)
+            }
         }
     }
 
@@ -92,28 +140,30 @@ final class ExchangeReducer {
 
     private func sum(_ tree: TreeArguments, own base: UnsafeRawPointer?, out: UnsafeMutableRawPointer) {
         let stride = own?.nodeStride ?? 0
-        let grain = 4096
+        let grain = Self.grain
         let size = outType == TK_BF16 ? 2 : 4
-        let (count, outType) = (count, outType)
+        let (count, outType, isNarrow, scratch) = (count, outType, inType == TK_BF16, scratch)
         pool.parallelFor((count + grain - 1) / grain) { chunk, thread in
             let first = chunk * grain
-            let nodes = tree.nodes(thread: thread, own: base, ownStride: stride, elementOffset: first)
+            let length = min(grain, count - first)
+            let nodes = tree.nodes(
+                thread: thread, own: base, ownStride: stride, elementOffset: first, count: length,
+                wide: isNarrow ? scratch.ofThread(thread) : nil)
             tk_tree_combine(
-                nodes, tree.levels, tree.firsts, tree.count, tree.leafCount, min(grain, count - first),
-                out + first * size, outType)
+                nodes, tree.levels, tree.firsts, tree.count, tree.leafCount, length, out + first * size, outType)
         }
     }
 
     private func fold(
-        _ arrivals: [UnsafeMutableRawPointer], own: UnsafeRawPointer?, out: UnsafeMutableRawPointer,
-        _ combine: (UnsafeMutablePointer<Float>, UnsafePointer<Float>) -> Void
+        _ places: [ArrivalTable.Place], own: UnsafeRawPointer?, out: UnsafeMutableRawPointer,
+        _ combine: (UnsafeMutableRawPointer, UnsafeRawPointer) -> Void
     ) {
-        var rest = arrivals[...]
-        if let start = own ?? rest.popFirst().map({ UnsafeRawPointer($0) }) {
-            out.copyMemory(from: start, byteCount: count * 4)
+        var rest = places[...]
+        if let start = own ?? rest.popFirst().map({ arrivals[$0] }) {
+            out.copyMemory(from: start, byteCount: count * (inType == TK_BF16 ? 2 : 4))
         }
-        for arrival in rest {
-            combine(out.assumingMemoryBound(to: Float.self), arrival.assumingMemoryBound(to: Float.self))
+        for place in rest {
+            combine(out, arrivals[place])
         }
     }
 }
@@ -128,17 +178,21 @@ final class TreeArguments {
     private let pointers: UnsafeMutablePointer<UnsafePointer<Float>?>
     private let pointerCapacity: Int
     private let places: [Place]
+    private let arrivals: ArrivalTable
+    private let elementByteCount: Int
 
     private enum Place {
         case own(node: Int)
-        case arrival(UnsafeMutableRawPointer)
+        case arrival(ArrivalTable.Place)
     }
 
     init(
-        contributors: [Exchange.Contributor], leafCount: Int, device: Int, elements: Int,
-        arrivals: [Int: UnsafeMutableRawPointer], threadCount: Int
+        contributors: [Exchange.Contributor], leafCount: Int, device: Int, elements: Int, elementByteCount: Int,
+        arrivals: ArrivalTable, arrivalPlaces: [Int: ArrivalTable.Place], threadCount: Int
     ) {
         self.leafCount = leafCount
+        self.arrivals = arrivals
+        self.elementByteCount = elementByteCount
         let nodes = contributors.flatMap(\.nodes)
         count = nodes.count
         levels = .allocate(capacity: max(1, nodes.count))
@@ -153,7 +207,10 @@ final class TreeArguments {
         places = contributors.flatMap { contributor in
             contributor.nodes.indices.map { node in
                 if contributor.device == device { return .own(node: node) }
-                if let base = arrivals[contributor.device] { return .arrival(base + node * elements * 4) }
+                if let place = arrivalPlaces[contributor.device] {
+                    return .arrival(
+                        .init(message: place.message, offset: place.offset + node * elements * elementByteCount))
+                }
                 precondition(elements == 0, "every contributor to a sum sends its part")
                 return .own(node: 0)
             }
@@ -166,18 +223,27 @@ final class TreeArguments {
         pointers.deallocate()
     }
 
-    /// Addresses of all nodes' elements from `elementOffset` on; the array belongs to the thread.
+    /// Addresses of `count` elements of every node from `elementOffset` on, as f32; the array belongs to the thread.
+    ///
+    /// - Parameter wide: where bf16 nodes become f32, with room for `count` elements of each; nil: they are f32.
     func nodes(
-        thread: Int, own: UnsafeRawPointer?, ownStride: Int, elementOffset: Int
+        thread: Int, own: UnsafeRawPointer?, ownStride: Int, elementOffset: Int, count: Int,
+        wide: UnsafeMutableRawPointer?
     ) -> UnsafeMutablePointer<UnsafePointer<Float>?> {
         let array = pointers + thread * pointerCapacity
         for (index, place) in places.enumerated() {
-            let base: UnsafeRawPointer?
+            var base: UnsafeRawPointer?
             switch place {
             case .own(let node): base = own.map { $0 + node * ownStride }
-            case .arrival(let pointer): base = UnsafeRawPointer(pointer)
+            case .arrival(let place): base = arrivals[place]
             }
-            array[index] = base.map { ($0 + elementOffset * 4).assumingMemoryBound(to: Float.self) }
+            base = base.map { $0 + elementOffset * elementByteCount }
+            if let wide, let start = base {
+                let widened = wide + index * count * 4
+                tk_convert(widened, TK_F32, start, TK_BF16, count)
+                base = UnsafeRawPointer(widened)
+            }
+            array[index] = base?.assumingMemoryBound(to: Float.self)
         }
         return array
     }

@@ -6,7 +6,8 @@ import Tensor
 /// arrives is unpacked or combined.
 ///
 /// ``start(fabric:tag:)`` sends and never waits for a peer; ``finish(fabric:tag:deadline:)`` receives, copies and
-/// reduces. A message of one contiguous box skips the staging area.
+/// reduces. A message of one contiguous box skips the staging area, and so does one that the fabric has room for: packing
+/// writes into that room, unpacking and reducing read where the message arrived.
 final class ExchangeRunner {
     /// The exchange that instructions name.
     let exchange: Exchange
@@ -16,6 +17,7 @@ final class ExchangeRunner {
     private let receives: [Receive]
     private let copies: [Copy]
     private let reducers: [ExchangeReducer]
+    private let arrivals: ArrivalTable
 
     /// A copy between a buffer and a message, or between two buffers.
     private struct Copy {
@@ -59,12 +61,15 @@ final class ExchangeRunner {
             return next
         }
         sends = program.messages(sentBy: index).map { Self.send($0, program, take($0.byteCount)) }
-        var arrivals: [Int: [Int: UnsafeMutableRawPointer]] = [:]
-        receives = program.messages(receivedBy: index).map { message in
-            let area = take(message.byteCount)
-            for part in message.parts { arrivals[part.exchange, default: [:]][message.peer] = area + part.offset }
-            return Self.receive(message, program, area)
+        var places: [Int: [Int: ArrivalTable.Place]] = [:]
+        receives = program.messages(receivedBy: index).enumerated().map { number, message in
+            for part in message.parts {
+                places[part.exchange, default: [:]][message.peer] = .init(message: number, offset: part.offset)
+            }
+            return Self.receive(message, program, take(message.byteCount))
         }
+        let arrivals = ArrivalTable(areas: receives.map(\.staging))
+        self.arrivals = arrivals
         var copies: [Copy] = []
         var reducers: [ExchangeReducer] = []
         for number in program.exchangeIndices(startedBy: index) {
@@ -73,7 +78,7 @@ final class ExchangeRunner {
                 reducers.append(
                     ExchangeReducer(
                         reduction: reduction, exchange: member, program: program, table: table,
-                        arrivals: arrivals[number] ?? [:], pool: pool, scratch: scratch))
+                        arrivals: arrivals, places: places[number] ?? [:], pool: pool, scratch: scratch))
                 continue
             }
             let (source, destination) = (program.buffers[member.source], program.buffers[member.destination])
@@ -146,11 +151,13 @@ final class ExchangeRunner {
         var tag = tag
         tag.instruction = UInt32(index)
         for send in sends {
-            var base = UnsafeRawPointer(send.staging)
+            let base: UnsafeRawPointer
             if let direct = send.direct {
                 base = UnsafeRawPointer(table[direct.buffer] + direct.offset)
             } else {
-                for copy in send.pack { copy.box.run(from: table[copy.buffer], to: send.staging + copy.offset) }
+                let room = fabric.room(to: send.peer, byteCount: send.byteCount) ?? send.staging
+                for copy in send.pack { copy.box.run(from: table[copy.buffer], to: room + copy.offset) }
+                base = UnsafeRawPointer(room)
             }
             try fabric.send(
                 to: send.peer, tag: tag, bytes: UnsafeRawBufferPointer(start: base, count: send.byteCount))
@@ -162,15 +169,21 @@ final class ExchangeRunner {
         var tag = tag
         tag.instruction = UInt32(index)
         for copy in copies { copy.box.run(from: table[copy.buffer], to: table[copy.destination]) }
-        for receive in receives {
-            var base = receive.staging
-            if let direct = receive.direct { base = table[direct.buffer] + direct.offset }
-            try fabric.receive(
-                from: receive.peer, tag: tag,
-                into: UnsafeMutableRawBufferPointer(start: base, count: receive.byteCount), deadline: deadline)
-            if receive.direct != nil { continue }
-            for copy in receive.unpack { copy.box.run(from: receive.staging + copy.offset, to: table[copy.buffer]) }
+        for (number, receive) in receives.enumerated() {
+            if let direct = receive.direct {
+                try fabric.receive(
+                    from: receive.peer, tag: tag,
+                    into: UnsafeMutableRawBufferPointer(
+                        start: table[direct.buffer] + direct.offset, count: receive.byteCount), deadline: deadline)
+                continue
+            }
+            let room = UnsafeMutableRawBufferPointer(start: receive.staging, count: receive.byteCount)
+            let place = try fabric.take(from: receive.peer, tag: tag, room: room, deadline: deadline)
+            let base = place ?? UnsafeRawPointer(receive.staging)
+            arrivals[number] = base
+            for copy in receive.unpack { copy.box.run(from: base + copy.offset, to: table[copy.buffer]) }
         }
         for reducer in reducers { reducer.run() }
+        for receive in receives where receive.direct == nil { fabric.giveBack(from: receive.peer) }
     }
 }

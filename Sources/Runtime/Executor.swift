@@ -29,11 +29,18 @@ public final class Executor {
     private let table: BufferTable
     private let steps: [Step]
     private let inputs: [InputCopy]
+    /// Nanoseconds in exchanges, over all calls so far.
+    public private(set) var exchangeNanoseconds: UInt64 = 0
+    private let residentInputs: [(name: ResidentName, buffer: Int, byteCount: Int)]
 
     private enum Step {
         case kernel(Kernel)
         case start(ExchangeRunner)
         case finish(ExchangeRunner)
+
+        var isExchange: Bool {
+            if case .kernel = self { false } else { true }
+        }
     }
 
     private struct InputCopy {
@@ -50,7 +57,7 @@ public final class Executor {
     ///   weight cannot be read.
     public init(program: LocalProgram, weights: WeightStore, threads: ThreadPool) throws {
         try ProgramCheck(program: program).run()
-        try weights.load(for: [program])
+        try weights.load(for: [program], threads: threads)
         let shared = threads.arena.memory(byteCount: program.arenaByteCount)
         let own = shared == nil ? AlignedMemory(byteCount: program.arenaByteCount) : nil
         guard let base = shared ?? own?.base else { throw Self.outOfMemory(program, program.arenaByteCount) }
@@ -76,6 +83,9 @@ public final class Executor {
                 copy: BoxCopy(
                     from: buffer.box, sourceShape: dims, to: buffer.box.relative(to: buffer.box),
                     destinationShape: buffer.box.dims, elementByteCount: buffer.dtype.byteCount))
+        }
+        residentInputs = program.residents.filter { !$0.isOutput }.map {
+            (ResidentName($0.name), $0.buffer, program.buffers[$0.buffer].byteCount)
         }
         let builder = KernelBuilder(
             program: program, table: table, weights: weights, pool: threads, scratch: scratch)
@@ -123,23 +133,25 @@ public final class Executor {
     ///
     /// - Parameters:
     ///   - inputs: whole tensors by name; names that the program does not know are ignored.
-    ///   - residents: where the program finds and leaves the request's buffers.
+    ///   - residents: where the program finds and leaves the requests' buffers.
+    ///   - request: under which buffers are left, and found where their name has no slot.
+    ///   - slots: the request of each slot, for buffers whose name has one (``ResidentName``).
     ///   - tag: epoch, request and step of the call; the exchange's index is filled in.
     ///   - deadline: longest wait for one message.
     ///   - trace: where the times of instructions are noted; nil: nowhere.
     /// - Returns: the outputs that this device is the primary holder of.
     /// - Throws: ``ExecutionError``, which says where.
     public func run(
-        inputs: [String: HostTensor], residents: ResidentStore, request: UInt64, tag: FrameTag, fabric: any Fabric,
-        deadline: Duration, trace: TraceRing? = nil
+        inputs: [String: HostTensor], residents: ResidentStore, request: UInt64, slots: [UInt64] = [], tag: FrameTag,
+        fabric: any Fabric, deadline: Duration, trace: TraceRing? = nil
     ) throws -> [Output] {
         // Another program of the pool may have reserved more since.
         guard scratch.allocate() else { throw Self.outOfMemory(program, scratch.byteCount) }
         defer { residents.dropReplaced() }
-        try resolveResidents(residents, request)
+        try resolveResidents(residents, request, slots)
         try copyIn(inputs)
         for (index, step) in steps.enumerated() {
-            let begin = trace == nil ? 0 : TraceRing.now
+            let begin = trace == nil && !step.isExchange ? 0 : TraceRing.now
             switch step {
             case .kernel(let kernel): kernel()
             case .start(let runner):
@@ -150,6 +162,7 @@ public final class Executor {
                 }
             }
             trace?.record(index, since: begin)
+            if step.isExchange { exchangeNanoseconds &+= TraceRing.now &- begin }
         }
         return copyOut()
     }
@@ -178,15 +191,24 @@ public final class Executor {
         }
     }
 
-    private func resolveResidents(_ store: ResidentStore, _ request: UInt64) throws(ExecutionError) {
+    private func resolveResidents(
+        _ store: ResidentStore, _ request: UInt64, _ slots: [UInt64]
+    ) throws(ExecutionError) {
         // First what is read: what is left may replace it.
-        for resident in program.residents where !resident.isOutput {
-            let byteCount = program.buffers[resident.buffer].byteCount
-            guard let base = store.find(request: request, name: resident.name, byteCount: byteCount) else {
+        for resident in residentInputs {
+            let (name, byteCount) = (resident.name.base, resident.byteCount)
+            if let slot = resident.name.slot, !slots.indices.contains(slot) {
                 throw ExecutionError(
                     .missingResident, program: program.name,
-                    reason: "request \(request) left no \(resident.name) of \(byteCount) bytes; "
-                        + "run the program that makes it first")
+                    reason: "the call names \(slots.count) requests, and the program reads \(name) of slot \(slot)")
+            }
+            let owner = resident.name.slot.map { slots[$0] } ?? request
+            guard let base = store.find(request: owner, name: name, byteCount: byteCount) else {
+                throw ExecutionError(
+                    .missingResident, program: program.name,
+                    reason:
+                        "request \(owner) left no \(name) of \(byteCount) bytes; run the program that makes it first"
+                )
             }
             table[resident.buffer] = base
         }

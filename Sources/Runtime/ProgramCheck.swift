@@ -112,6 +112,13 @@ struct ProgramCheck {
     /// A result's tree nodes belong to the tree that the operation sums in.
     private func checkNodes(_ index: Int, _ needs: OperandNeeds, _ place: String) throws(ExecutionError) {
         let result = needs.result
+        if needs.compute.opcode == .cast {
+            let operand = needs.operands[0]
+            return try need(
+                operand.nodes == result.nodes && operand.leafCount == result.leafCount
+                    && operand.isLocalSum == result.isLocalSum, index,
+                "\(place): operand and result are not partial results of the same tree nodes")
+        }
         let dim = needs.leafDimension
         if result.isLocalSum {
             return try need(
@@ -143,6 +150,22 @@ struct ProgramCheck {
                 && exchange.copies.allSatisfy {
                     inside($0.from, sourceBox) && inside($0.to, destinationBox) && $0.from.dims == $0.to.dims
                 }, nil, "\(place) moves boxes outside of its buffers")
+        switch exchange.reduction {
+        case nil: break
+        case .sum:
+            let real: Set<DType> = [.f32, .bf16]
+            try need(
+                real.contains(source.dtype) && real.contains(destination.dtype), nil,
+                "\(place) adds partial results that are not real numbers")
+        case .max:
+            try need(
+                [.f32, .bf16].contains(source.dtype) && destination.dtype == source.dtype, nil,
+                "\(place) compares partial results that are not real numbers of one type")
+        case .argMax:
+            try need(
+                source.dtype == .f32 && destination.dtype == .f32, nil,
+                "\(place) compares partial results that are not f32")
+        }
     }
 
     /// The exchanges that travel in others' messages; those that carry them have room for all.

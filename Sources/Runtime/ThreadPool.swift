@@ -64,22 +64,24 @@ public final class ThreadPool {
             for index in 0..<max(0, count) { body(index, 0) }
             return
         }
-        withoutActuallyEscaping(body) { escapable in
-            var job = Job(count: count, body: escapable)
-            withUnsafePointer(to: &job) { pointer in
-                state.publish(pointer, workers: threadCount - 1)
-                pointer.pointee.run(thread: 0, of: threadCount)
-                state.awaitWorkers()
-            }
+        var job = Job(count: count, body: tk_loop_body())
+        takeLoopBody(body, &job.body)
+        withUnsafePointer(to: &job) { pointer in
+            state.publish(pointer, workers: threadCount - 1)
+            pointer.pointee.run(thread: 0, of: threadCount)
+            state.awaitWorkers()
         }
     }
 
     private struct Job {
         let count: Int
-        let body: (Int, Int) -> Void
+        /// The caller's closure, which lives until all threads have finished: `withoutActuallyEscaping` would take heap
+        /// memory for every loop.
+        var body: tk_loop_body
 
         func run(thread: Int, of threads: Int) {
-            for index in (thread * count / threads)..<((thread + 1) * count / threads) { body(index, thread) }
+            let first = thread * count / threads
+            tk_loop_run(body, first, (thread + 1) * count / threads, thread)
         }
     }
 

@@ -1,6 +1,7 @@
 import CKernels
 import Glibc
 public import Program
+import Synchronization
 import Tensor
 
 /// The weights of one device, each in the form that its kernels read, loaded once for all programs.
@@ -37,25 +38,53 @@ public final class WeightStore {
 
     /// Loads what the programs' instructions read and is not there yet, in the forms that their kernels want.
     ///
-    /// - Parameter progress: told the bytes stored since the last call, after every weight.
+    /// - Parameters:
+    ///   - threads: each loads other weights; nil: this thread loads all.
+    ///   - progress: told on this thread the bytes stored since the last call.
     /// - Throws: the first weight that cannot be read; those before it stay loaded.
     public func load(
-        for programs: [LocalProgram], progress: (_ byteCount: Int) -> Void = { _ in }
+        for programs: [LocalProgram], threads: ThreadPool? = nil, progress: (_ byteCount: Int) -> Void = { _ in }
     ) throws(WeightError) {
         let wanted = missing(programs)
-        let total = wanted.reduce(0) { $0 + aligned(byteCount(of: $1.key)) }
         guard !wanted.isEmpty else { return }
+        var offsets = [0]
+        for weight in wanted { offsets.append(offsets[offsets.count - 1] + aligned(byteCount(of: weight.key))) }
+        let total = offsets[wanted.count]
         guard let slab = AlignedMemory(byteCount: total) else { throw .outOfMemory(byteCount: total) }
         slabs.append(slab)
-        var offset = 0
-        for (key, slice) in wanted {
-            let size = byteCount(of: key)
-            try fill(slab.base + offset, key, slice)
-            entries[key] = slab.base + offset
-            offset += aligned(size)
-            byteCount += aligned(size)
-            progress(aligned(size))
+        let count = threads?.threadCount ?? 1
+        let temporaries = (0..<count).map { _ in TemporaryMemory() }
+        let next = Atomic<Int>(0)
+        let stored = Atomic<Int>(0)
+        let failure = Mutex<(index: Int, error: WeightError)?>(nil)
+        var told = 0
+        func loadSome(_ thread: Int) {
+            while failure.withLock({ $0 == nil }) {
+                let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                guard index < wanted.count else { return }
+                do throws(WeightError) {
+                    try fill(slab.base + offsets[index], wanted[index].key, wanted[index].slice, temporaries[thread])
+                } catch {
+                    failure.withLock { if index < $0?.index ?? .max { $0 = (index, error) } }
+                }
+                stored.wrappingAdd(offsets[index + 1] - offsets[index], ordering: .relaxed)
+                if thread == 0, failure.withLock({ $0 == nil }) { tell() }
+            }
         }
+        func tell() {
+            let bytes = stored.load(ordering: .relaxed)
+            if bytes > told { progress(bytes - told) }
+            told = bytes
+        }
+        if let threads { threads.parallelFor(count) { loadSome($0) } } else { loadSome(0) }
+        // Indices are taken in order: all before the first that failed were loaded.
+        let failed = failure.withLock { $0 }
+        for index in 0..<(failed?.index ?? wanted.count) {
+            entries[wanted[index].key] = slab.base + offsets[index]
+            byteCount += offsets[index + 1] - offsets[index]
+        }
+        if let failed { throw failed.error }
+        tell()
     }
 
     /// Loads slices as they are, dense and row-major: for buffers that no product reads.
@@ -102,43 +131,46 @@ public final class WeightStore {
     }
 
     private func fill(
-        _ destination: UnsafeMutableRawPointer, _ key: Key, _ slice: ParameterSlice
+        _ destination: UnsafeMutableRawPointer, _ key: Key, _ slice: ParameterSlice, _ temporary: TemporaryMemory
     ) throws(WeightError) {
         guard let source = sources[slice.spec.name] else { throw .missingSource(tensor: slice.spec.name) }
         switch key.layout {
         case .plain:
             try WeightReader(slice: slice, channelsLast: false).read(source, into: destination)
         case .packedBF16(let geometry, let channelsLast):
-            try pack(geometry, .bf16, slice, source, channelsLast: channelsLast, into: destination)
+            try pack(geometry, .bf16, slice, source, channelsLast: channelsLast, temporary, into: destination)
         case .packedInt8(let geometry):
-            try pack(geometry, .int8, slice, source, channelsLast: false, into: destination)
+            try pack(geometry, .int8, slice, source, channelsLast: false, temporary, into: destination)
         case .packedF32(let geometry, let channelsLast):
             let reader = try WeightReader(slice: slice, channelsLast: channelsLast)
             let dtype = slice.dtype == .bf16 ? TK_BF16 : TK_F32
-            try withTemporary(reader.byteCount) { plain throws(WeightError) in
-                try reader.read(source, into: plain)
-                MatrixProduct.packF32(geometry, plain, dtype, into: destination)
-            }
+            let plain = try temporary.reserve(reader.byteCount)
+            try reader.read(source, into: plain)
+            MatrixProduct.packF32(geometry, plain, dtype, into: destination)
         }
     }
 
     private func pack(
         _ geometry: DotGeometry, _ form: ProductForm, _ slice: ParameterSlice, _ source: ParameterSource,
-        channelsLast: Bool, into destination: UnsafeMutableRawPointer
+        channelsLast: Bool, _ temporary: TemporaryMemory, into destination: UnsafeMutableRawPointer
     ) throws(WeightError) {
         let reader = try WeightReader(slice: slice, channelsLast: channelsLast)
-        try withTemporary(reader.byteCount) { plain throws(WeightError) in
-            try reader.read(source, into: plain)
-            WeightPacking.pack(geometry, form, isa, plain.assumingMemoryBound(to: UInt16.self), into: destination)
-        }
+        let plain = try temporary.reserve(reader.byteCount)
+        try reader.read(source, into: plain)
+        WeightPacking.pack(geometry, form, isa, plain.assumingMemoryBound(to: UInt16.self), into: destination)
     }
+}
 
-    /// Pages that go back to the system at the end: the unpacked form never stays.
-    private func withTemporary(
-        _ byteCount: Int, _ body: (UnsafeMutableRawPointer) throws(WeightError) -> Void
-    ) throws(WeightError) {
-        guard let memory = AlignedMemory(byteCount: byteCount) else { throw .outOfMemory(byteCount: byteCount) }
-        try body(memory.base)
-        withExtendedLifetime(memory) {}
+/// Where one thread puts a weight before it is packed; goes back to the system when loading ends.
+private final class TemporaryMemory {
+    private var memory: AlignedMemory?
+
+    /// At least so many bytes; what was there is lost.
+    func reserve(_ byteCount: Int) throws(WeightError) -> UnsafeMutableRawPointer {
+        if let memory, memory.byteCount >= byteCount { return memory.base }
+        memory = nil
+        guard let made = AlignedMemory(byteCount: byteCount) else { throw .outOfMemory(byteCount: byteCount) }
+        memory = made
+        return made.base
     }
 }

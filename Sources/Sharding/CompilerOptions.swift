@@ -10,6 +10,17 @@ public enum ReductionOrder: String, Sendable, Hashable, CaseIterable {
     case sharded
 }
 
+/// The element type in which partial sums travel between devices.
+public enum PartialSums: String, Sendable, Hashable, CaseIterable {
+    /// f32: the sum is rounded once, to the result's type, and pictures are the same on every mesh.
+    case f32
+    /// The result's type: half the bytes where that is bf16.
+    ///
+    /// Each partial sum is rounded before it is sent; they are added in f32, and the sum is rounded once more. What a
+    /// result is depends on how its sum was split, so pictures differ between meshes. All devices of a mesh agree.
+    case activations
+}
+
 /// What a message costs: decides between one round of large messages and two rounds of small ones.
 public struct LinkCosts: Sendable, Hashable {
     /// Seconds that a round of messages takes however small they are.
@@ -67,32 +78,68 @@ public enum InputPlacement: String, Sendable, Hashable, CaseIterable {
     case annotated
 }
 
+/// A part of the compiler's work, in the order in which they run.
+public enum CompilerPass: String, Sendable, Hashable, CaseIterable {
+    /// Sharding rules, annotations, and their spreading to all values.
+    case propagation
+    /// Steps for every device, with collectives.
+    case partitioning
+    /// Common messages, early starts and late waits.
+    case scheduling
+    /// Offsets of buffers in the arena, for devices that differ.
+    case memory
+    /// One local program a device, and words on why weights are split so.
+    case emission
+}
+
+/// How exchanges are hidden behind computing; the results are the same bits in all of them.
+public enum Overlap: Sendable, Hashable {
+    /// As ``messages``, and in blocks where the machines' profile predicts that it saves time.
+    case auto
+    /// In so many blocks along the factor of this number (counted round), wherever there is one, and whatever it takes.
+    case blocks(Int, factor: Int = 0)
+    /// Exchanges start early and are waited for late, in the program's order.
+    case messages
+    /// Every exchange is waited for at once.
+    case off
+}
+
 /// Choices of the compiler that are not the program's.
 public struct CompilerOptions: Sendable {
     /// Order of sums.
     public var reductionOrder: ReductionOrder
+    /// How partial sums travel.
+    public var partialSums: PartialSums
     /// Costs of messages.
     public var links: LinkCosts
     /// Where inputs lie.
     public var inputs: InputPlacement
     /// Which small exchanges travel in common messages; nil: as the links say (``LinkCosts/fusion``).
     public var fusion: FusionLimits?
-    /// Exchanges start early and are waited for late, so that messages are on their way while devices compute.
-    public var overlap: Bool
+    /// How messages are on their way while devices compute.
+    public var overlap: Overlap
+    /// What the devices and their links can do; nil: unknown, and nothing is done in blocks to hide exchanges.
+    public var machines: MachineProfile?
     /// Called between passes with the pass's name and the program at that point as text.
     public var dump: (@Sendable (_ pass: String, _ text: String) -> Void)?
+    /// Called at the end of each pass, for those who hold a clock.
+    public var passed: (@Sendable (CompilerPass) -> Void)?
 
     /// Makes options; the defaults give the same bits on every mesh.
     public init(
-        reductionOrder: ReductionOrder = .canonical, links: LinkCosts = .ethernet, inputs: InputPlacement = .anywhere,
-        fusion: FusionLimits? = nil, overlap: Bool = true,
-        dump: (@Sendable (_ pass: String, _ text: String) -> Void)? = nil
+        reductionOrder: ReductionOrder = .canonical, partialSums: PartialSums = .f32, links: LinkCosts = .ethernet,
+        inputs: InputPlacement = .anywhere, fusion: FusionLimits? = nil, overlap: Overlap = .auto,
+        machines: MachineProfile? = nil, dump: (@Sendable (_ pass: String, _ text: String) -> Void)? = nil,
+        passed: (@Sendable (CompilerPass) -> Void)? = nil
     ) {
         self.reductionOrder = reductionOrder
+        self.partialSums = partialSums
         self.links = links
         self.inputs = inputs
         self.fusion = fusion
         self.overlap = overlap
+        self.machines = machines
         self.dump = dump
+        self.passed = passed
     }
 }

@@ -16,6 +16,8 @@ public enum TransportError: Error, Sendable, Hashable, CustomStringConvertible {
     case libraryTooOld(found: String, required: String)
     /// A message is longer than a frame may describe.
     case messageTooLarge(byteCount: Int, limit: Int)
+    /// The ranks were told to share memory and cannot.
+    case noSharedMemory(peer: Int, reason: String)
     /// There is no link to the rank.
     case notConnected(peer: Int)
     /// The connection to a rank ended.
@@ -35,6 +37,7 @@ public enum TransportError: Error, Sendable, Hashable, CustomStringConvertible {
         case .invalidEndpoint: "invalidEndpoint"
         case .libraryTooOld: "libraryTooOld"
         case .messageTooLarge: "messageTooLarge"
+        case .noSharedMemory: "noSharedMemory"
         case .notConnected: "notConnected"
         case .peerLost: "peerLost"
         case .system: "system"
@@ -61,6 +64,9 @@ public enum TransportError: Error, Sendable, Hashable, CustomStringConvertible {
             "libzmq \(found) is installed, which has known security holes; install \(required) or newer"
         case .messageTooLarge(let byteCount, let limit):
             "a message of \(byteCount) bytes is longer than the limit of \(limit); split the tensor over more devices"
+        case .noSharedMemory(let peer, let reason):
+            "no memory is shared with rank \(peer): \(reason); let both run on one host as the same user, or set "
+                + "data_plane.carrier to auto"
         case .notConnected(let peer):
             "there is no link to rank \(peer); connect the fabric before running programs"
         case .peerLost(let peer, let reason):

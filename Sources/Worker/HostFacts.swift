@@ -12,6 +12,17 @@ enum HostFacts {
         return pages > 0 && size > 0 ? pages * size : 0
     }
 
+    /// Bytes of this process that are in memory; 0 where the system does not say.
+    static var residentByteCount: Int {
+        guard let file = fopen("/proc/self/statm", "r") else { return 0 }
+        defer { fclose(file) }
+        var text = [CChar](repeating: 0, count: 128)
+        guard fgets(&text, Int32(text.count), file) != nil else { return 0 }
+        let words = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            .split(separator: " ")
+        return words.count > 1 ? (Int(words[1]) ?? 0) * max(0, sysconf(Int32(_SC_PAGESIZE))) : 0
+    }
+
     /// This process.
     static var processID: Int { Int(getpid()) }
 

@@ -19,11 +19,17 @@ public protocol RankEngine: AnyObject {
     /// Frees what a request left; nothing happens for an unknown one.
     func release(request: UInt64)
 
+    /// What it holds and has done so far, for the worker's reports; `running` is filled in by the rank's thread.
+    var report: WorkerReport { get }
+
     /// Gives what was recorded since the last order, and records as ordered from now on.
     func trace(_ order: TraceOrder) -> TraceReport
 }
 
 extension RankEngine {
+    /// An engine that counts nothing.
+    public var report: WorkerReport { WorkerReport() }
+
     /// An engine that records nothing.
     public func trace(_ order: TraceOrder) -> TraceReport { TraceReport(number: order.number, now: 0) }
 }

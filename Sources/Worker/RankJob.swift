@@ -13,6 +13,12 @@ enum RankJob: Sendable {
     /// Give what was recorded, and record as ordered from now on.
     case trace(TraceOrder)
 
+    /// What a worker's report says of the job; nil: nothing.
+    var running: WorkerReport.Running? {
+        guard case .run(let order) = self else { return nil }
+        return WorkerReport.Running(programKey: order.programKey, request: order.request, step: order.step)
+    }
+
     /// What a failure of the job is about.
     var subject: Failure.Subject {
         switch self {

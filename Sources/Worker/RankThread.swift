@@ -20,6 +20,7 @@ final class RankThread: Sendable {
         var abortCount = 0
         var isStopping = false
         var hasEnded = false
+        var report = WorkerReport()
     }
 
     private let state = ConditionLock(State())
@@ -41,10 +42,16 @@ final class RankThread: Sendable {
             }
             report(.bound(endpoint: engine.endpoint))
             while let job = Self.next(state) {
+                state.update { $0.report.running = job.running }
                 Self.perform(job, engine, state, abortFlag, report)
+                let figures = engine.report
+                state.update { $0.report = figures }
             }
         }
     }
+
+    /// What the engine holds and has done, and what it does now.
+    var report: WorkerReport { state.update { $0.report } }
 
     /// Adds a job at the end of the queue; false where it is full or the thread stops.
     func add(_ job: RankJob) -> Bool {

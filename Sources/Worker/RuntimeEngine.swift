@@ -8,6 +8,7 @@ public import Transport
 /// Runs programs with the runtime's kernels, over ZeroMQ.
 public final class RuntimeEngine: RankEngine {
     private let assign: Assign
+    private let logger: Logger
     private let fabric: ZeroMQFabric
     private let threads: ThreadPool
     private let residents = ResidentStore()
@@ -15,14 +16,23 @@ public final class RuntimeEngine: RankEngine {
     private var executors: [String: Executor] = [:]
     /// Nil: nothing is recorded.
     private var ring: TraceRing?
+    /// Payload bytes that a call of each program sends to each peer, by rank.
+    private var payloads: [String: [Int]] = [:]
+    /// What was held and done by the end of the last call or installation.
+    public private(set) var report = WorkerReport()
 
     /// Listens for peers; on the rank's thread.
     ///
     /// Throws `TransportError` where the data plane cannot listen.
-    public init(assign: Assign, settings: WorkerSettings, abortFlag: AbortFlag) throws {
+    public init(
+        assign: Assign, settings: WorkerSettings, abortFlag: AbortFlag,
+        logger: Logger = Logger(label: "tessera.worker")
+    ) throws {
+        self.logger = logger
         self.assign = assign
         fabric = try ZeroMQFabric(
-            rank: assign.rank, bind: settings.dataHost, advertise: settings.dataAdvertise, abortFlag: abortFlag)
+            rank: assign.rank, bind: settings.dataHost, advertise: settings.dataAdvertise, carrier: assign.carrier,
+            abortFlag: abortFlag)
         fabric.sendDeadline = assign.callDeadline
         threads = ThreadPool(threads: assign.threads > 0 ? assign.threads : HostFacts.cpuCount)
     }
@@ -34,6 +44,10 @@ public final class RuntimeEngine: RankEngine {
     public func connect(endpoints: [String], epoch: UInt32) throws {
         let peers = Dictionary(uniqueKeysWithValues: endpoints.enumerated().map { ($0.offset, $0.element) })
         try fabric.connect(peers: peers, epoch: epoch)
+        for (peer, carrier) in fabric.carriers.sorted(by: { $0.key < $1.key }) {
+            let reason = fabric.refusals[peer].map { " (\($0))" } ?? ""
+            logger.info("data to and from rank \(peer) is carried by \(carrier.rawValue)\(reason)")
+        }
     }
 
     /// Loads what the program needs and is not there yet, and prepares it.
@@ -50,7 +64,7 @@ public final class RuntimeEngine: RankEngine {
         if let limit = assign.memoryLimit {
             let held = stores.reduce(0) { $0 + $1.byteCount }
             let arena = executors.values.reduce(program.arenaByteCount) { max($0, $1.memory.arena) }
-            let needed = held + missing + arena
+            let needed = held + missing + arena + fabric.sharedByteCount
             guard needed <= limit else {
                 throw WorkerError.memoryLimit(program: program.name, needed: needed, limit: limit)
             }
@@ -63,7 +77,7 @@ public final class RuntimeEngine: RankEngine {
         // A message for every weight would be thousands; a hundred say as much.
         let grain = max(1, missing / 100)
         var told = 0
-        try store.load(for: [program]) { count in
+        try store.load(for: [program], threads: threads) { count in
             done += count
             if done - told >= grain || done >= missing {
                 told = done
@@ -72,6 +86,9 @@ public final class RuntimeEngine: RankEngine {
         }
         let executor = try Executor(program: program, weights: store, threads: threads)
         executors[order.programKey] = executor
+        payloads[order.programKey] = payload(of: program)
+        self.report.heldByteCount = executors.values.reduce(0) { max($0, $1.memory.arena + $1.memory.scratch) }
+        self.report.heldByteCount += stores.reduce(0) { $0 + $1.byteCount }
         return Installed(
             programKey: order.programKey, arenaByteCount: executor.memory.arena + executor.memory.scratch,
             parameterByteCount: store.byteCount)
@@ -85,14 +102,16 @@ public final class RuntimeEngine: RankEngine {
             throw WorkerError.unknownProgram(key: order.programKey)
         }
         let clock = ContinuousClock()
-        let (begin, sent) = (clock.now, fabric.sentByteCount)
+        let (begin, sent, waited) = (clock.now, fabric.sentByteCount, executor.exchangeNanoseconds)
         let traced = ring == nil ? 0 : TraceRing.now
         ring?.call = order.call
         defer { ring?.recordCall(since: traced) }
         let tag = FrameTag(epoch: fabric.epoch, request: order.request, step: order.step, instruction: 0)
         let outputs = try executor.run(
-            inputs: order.inputs, residents: residents, request: order.request, tag: tag, fabric: fabric,
-            deadline: assign.callDeadline, trace: ring)
+            inputs: order.inputs, residents: residents, request: order.request, slots: order.slots, tag: tag,
+            fabric: fabric, deadline: assign.callDeadline, trace: ring)
+        let duration = begin.duration(to: clock.now)
+        count(order.programKey, duration, collective: .nanoseconds(executor.exchangeNanoseconds &- waited))
         let sizes = Dictionary(
             executor.program.outputs.map { ($0.name, executor.program.buffers[$0.buffer].dims.map(\.size)) },
             uniquingKeysWith: { first, _ in first })
@@ -100,7 +119,27 @@ public final class RuntimeEngine: RankEngine {
             call: order.call,
             outputs: outputs.map {
                 OutputPart(name: $0.name, box: $0.box, dims: sizes[$0.name] ?? $0.box.dims, tensor: $0.tensor)
-            }, duration: begin.duration(to: clock.now), sentByteCount: fabric.sentByteCount - sent)
+            }, duration: duration, sentByteCount: fabric.sentByteCount - sent)
+    }
+
+    /// Payload bytes that a call sends to each peer, by rank.
+    private func payload(of program: LocalProgram) -> [Int] {
+        var counts = [Int](repeating: 0, count: assign.deviceCount)
+        for exchange in program.exchanges {
+            let sent = exchange.sentByteCounts(dtype: program.buffers[exchange.source].dtype)
+            for (peer, byteCount) in sent where counts.indices.contains(peer) { counts[peer] += byteCount }
+        }
+        return counts
+    }
+
+    /// Adds a call to the report.
+    private func count(_ key: String, _ duration: Duration, collective: Duration) {
+        report.collectiveTime += collective
+        report.computeTime += max(.zero, duration - collective)
+        if report.sentByteCounts.isEmpty {
+            report.sentByteCounts = [Int](repeating: 0, count: assign.deviceCount)
+        }
+        for (peer, byteCount) in (payloads[key] ?? []).enumerated() { report.sentByteCounts[peer] += byteCount }
     }
 
     /// Frees what a request left.
@@ -129,7 +168,7 @@ extension WorkerService {
     /// A worker that runs programs with the runtime's kernels.
     public convenience init(settings: WorkerSettings, logger: Logger) {
         self.init(settings: settings, isa: InstructionSet.current, logger: logger) { assign, abortFlag in
-            try RuntimeEngine(assign: assign, settings: settings, abortFlag: abortFlag)
+            try RuntimeEngine(assign: assign, settings: settings, abortFlag: abortFlag, logger: logger)
         }
     }
 }

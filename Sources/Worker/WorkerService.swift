@@ -95,6 +95,11 @@ public final class WorkerService: Sendable {
         if end == nil {
             for await input in inputs {
                 guard let event = event(of: input) else { continue }
+                if case .tick = event, session.isBeatDue(origin.duration(to: clock.now)), let rank {
+                    var report = rank.report
+                    report.residentByteCount = HostFacts.residentByteCount
+                    _ = take(.measured(report))
+                }
                 end = take(event)
                 if end != nil { break }
             }

@@ -75,7 +75,7 @@ struct MuseTests {
                 (request.steps, request.guidanceScale) = (3, scale)
                 let tokens = Collected()
                 _ = try await loop.generate(request) { event in
-                    if case .stepped(let step) = event { await tokens.add(step.state.tokens) }
+                    if case .stepped(let step) = event { await tokens.add(step.states.flatMap(\.tokens)) }
                 }
                 return try #require(await tokens.all.first)
             }
@@ -148,10 +148,10 @@ private actor RecordingRunner: ProgramRunner {
     }
 
     func run(
-        _ key: ProgramKey, request: UInt64, inputs: [String: HostTensor]
+        _ key: ProgramKey, request: UInt64, slots: [UInt64], inputs: [String: HostTensor]
     ) async throws -> [String: HostTensor] {
         ran.append(names[key.name] ?? "")
-        return try await cluster.run(key, request: request, inputs: inputs)
+        return try await cluster.run(key, request: request, slots: slots, inputs: inputs)
     }
 
     func release(request: UInt64) async { await cluster.release(request: request) }

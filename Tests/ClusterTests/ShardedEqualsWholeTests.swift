@@ -30,6 +30,20 @@ struct ShardedEqualsWholeTests {
         try check([first, drawn.program, drawn.program], inputs: drawn.inputs, seed: seed, &random)
     }
 
+    @Test("Many random programs have factors to do them in blocks along")
+    func blockVariety() throws {
+        let mesh = Mesh([.init("a", 2), .init("b", 2)])
+        let rules = LogicalAxisRules(["heads": ["a"], "mlp": ["a"], "vocab": ["a"], "rows": ["b"]])
+        let options = CompilerOptions(overlap: .blocks(2))
+        let blocks = try (3000..<3040 as Range<UInt64>).compactMap { seed in
+            try Compiler.compile(
+                RandomProgram(seed: seed, activation: .f32).program, mesh: mesh, rules: rules, options: options
+            ).blocks
+        }
+        #expect(blocks.count > 15)
+        #expect(Set(blocks.map(\.dim)).count > 1)
+    }
+
     @Test("Random programs have all operations")
     func variety() {
         let programs = (0..<400 as Range<UInt64>).map { RandomProgram(seed: $0, activation: .f32).program }
@@ -37,15 +51,28 @@ struct ShardedEqualsWholeTests {
         #expect(drawn == Set(Opcode.allCases))
     }
 
+    @Test("Random graphs in blocks, along any factor", arguments: 3000..<3300)
+    func blocks(seed: Int) throws {
+        var random = SeededGenerator(seed: UInt64(seed) &* 7919 &+ 3)
+        let activation: DType = random.chance(60) ? .bf16 : .f32
+        let program = RandomProgram(seed: UInt64(seed), activation: activation)
+        var options = CompilerOptions(overlap: .blocks(random.int(2...3), factor: random.int(0...3)))
+        // Reductions in one round and in two, common messages and none.
+        if random.chance(50) { options.links = .bandwidthOnly }
+        if random.chance(30) { options.fusion = FusionLimits(byteCountMax: 1 << 20, waitingByteCountMax: 1 << 20) }
+        try check([program.program], inputs: program.inputs, seed: seed, &random, options)
+    }
+
     private func check(
-        _ programs: [Program], inputs: [String: HostTensor], seed: Int, _ random: inout SeededGenerator
+        _ programs: [Program], inputs: [String: HostTensor], seed: Int, _ random: inout SeededGenerator,
+        _ options: CompilerOptions = CompilerOptions()
     ) throws {
         let whole = try Self.run(programs, inputs, mesh: .single, rules: LogicalAxisRules([:]))
         var checked = 0
         for _ in 0..<6 where checked < 2 {
             let (mesh, rules) = Self.layout(&random)
             do {
-                let sharded = try Self.run(programs, inputs, mesh: mesh, rules: rules)
+                let sharded = try Self.run(programs, inputs, mesh: mesh, rules: rules, options)
                 checked += 1
                 for (name, expected) in whole {
                     #expect(
@@ -73,11 +100,12 @@ struct ShardedEqualsWholeTests {
 
     /// All outputs of programs that run one after the other.
     private static func run(
-        _ programs: [Program], _ inputs: [String: HostTensor], mesh: Mesh, rules: LogicalAxisRules
+        _ programs: [Program], _ inputs: [String: HostTensor], mesh: Mesh, rules: LogicalAxisRules,
+        _ options: CompilerOptions = CompilerOptions()
     ) throws -> [String: HostTensor] {
         var sources: [String: ParameterSource] = [:]
         for name in programs.flatMap(\.parameters.keys) { sources[name] = .generated(seed: 11) }
-        let cluster = SimulatedCluster(mesh: mesh, rules: rules, sources: sources)
+        let cluster = SimulatedCluster(mesh: mesh, rules: rules, sources: sources, options: options)
         var result: [String: HostTensor] = [:]
         for program in programs {
             let key = try cluster.installNow(program)

@@ -44,9 +44,9 @@ private final class CountingRunner: ProgramRunner {
     }
 
     func run(
-        _ key: ProgramKey, request: UInt64, inputs: [String: HostTensor]
+        _ key: ProgramKey, request: UInt64, slots: [UInt64], inputs: [String: HostTensor]
     ) async throws -> [String: HostTensor] {
-        let report = try await cluster.call(key.name, request: request, inputs: inputs)
+        let report = try await cluster.call(key.name, request: request, slots: slots, inputs: inputs)
         state.withLock { state in
             guard let program = state.programs[key.name] else { return }
             let local = program.locals.map { CostModel.sentByteCount(of: $0) }

@@ -19,7 +19,7 @@ struct PlannerTests {
         let rules = LogicalAxisRules(rules.rules.mapValues { $0.filter(known.contains) })
         var planner = Planner(mesh: mesh, rules: rules)
         let programs = [
-            model.textProgram(batch: batch, guided: guided),
+            model.textProgram(batch: 1, guided: guided),
             model.stepProgram(batch: batch, guided: guided, rows: rows, columns: columns, noise: .generated),
             model.decodeProgram(batch: batch, rows: rows, columns: columns),
             model.encodeProgram(batch: batch, rows: rows, columns: columns),
@@ -36,7 +36,7 @@ struct PlannerTests {
         let model = try AmusedModel(preset: "amused-tiny", seed: 1)
         let (rows, columns) = try model.grid(width: model.defaultSize, height: model.defaultSize)
         let programs = [
-            model.textProgram(batch: 4, guided: true),
+            model.textProgram(batch: 1, guided: true),
             model.stepProgram(batch: 4, guided: true, rows: rows, columns: columns, noise: .generated),
             model.decodeProgram(batch: 4, rows: rows, columns: columns),
             model.encodeProgram(batch: 4, rows: rows, columns: columns),

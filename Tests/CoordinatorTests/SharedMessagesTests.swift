@@ -33,7 +33,7 @@ struct SharedMessagesTests {
 
     /// The programs of a request.
     private func outcomes(
-        _ model: AmusedModel, _ mesh: Mesh, _ fusion: FusionLimits?, overlap: Bool
+        _ model: AmusedModel, _ mesh: Mesh, _ fusion: FusionLimits?, overlap: Overlap
     ) throws -> [String: Outcome] {
         let (rows, columns) = try model.grid(width: model.defaultSize, height: model.defaultSize)
         let known = Set(mesh.axes.map(\.name))
@@ -65,9 +65,9 @@ struct SharedMessagesTests {
         var saved = 0
         for axes in Self.meshes {
             let mesh = Mesh(axes.map { .init($0.0, $0.1) })
-            let apart = try outcomes(model, mesh, .off, overlap: false)
-            let fused = try outcomes(model, mesh, Self.limits, overlap: false)
-            let both = try outcomes(model, mesh, Self.limits, overlap: true)
+            let apart = try outcomes(model, mesh, .off, overlap: .off)
+            let fused = try outcomes(model, mesh, Self.limits, overlap: .off)
+            let both = try outcomes(model, mesh, Self.limits, overlap: .messages)
             for (name, before) in apart.sorted(by: { $0.key < $1.key }) {
                 let (middle, after) = (try #require(fused[name]), try #require(both[name]))
                 #expect(after.messages <= before.messages && after.messages == middle.messages)

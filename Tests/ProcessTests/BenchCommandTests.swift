@@ -15,6 +15,10 @@ import Testing
         (["collective", "--kind", "broadcast"], "--kind"), (["step", "--preset", "nothing"], "There is no preset"),
         (["step", "--dtype", "f64"], "--dtype takes bf16, int8 or f32"), (["step", "--layout", "2x1"], "--layout"),
         (["image", "--trace", "nowhere/t.json"], "There is no folder"), (["image", "--steps", "0"], "--steps takes"),
+        (["compile", "--layers", "0"], "--layers takes 1 to 1024"), (["compile", "--mesh", "4"], "--mesh takes"),
+        (["compile", "--mesh", "data=99,model=99"], "--mesh takes"),
+        (["compile", "--preset", "amused-256"], "of the muse family"),
+        (["agreement", "--steps", "0"], "--steps takes"), (["agreement", "--reference", "f8"], "--reference takes"),
         (["scaling", "--config", "cluster.yaml"], "makes its own layouts"), (["nonsense"], "Unexpected argument"),
     ])
     func wrongUsageEndsWith2(arguments: [String], message: String) throws {
@@ -25,7 +29,10 @@ import Testing
     }
 
     @Test func helpTeaches() throws {
-        let all = ["matmul", "rows", "attention", "pointwise", "collective", "step", "image", "scaling"]
+        let all = [
+            "matmul", "rows", "attention", "pointwise", "collective", "step", "image", "scaling", "compile", "start",
+            "agreement",
+        ]
         for command in all {
             let outcome = try CommandLineTool.run(["help", "bench", command])
             #expect(outcome.code == 0)
@@ -48,6 +55,34 @@ import Testing
         let figures = try #require(report["figures"] as? [[String: Any]])
         #expect(figures.map { $0["threads"] as? Int } == [1, 2])
         #expect(figures.allSatisfy { ($0["ratio"] as? Double ?? 0) > 0 })
+    }
+
+    @Test func int8IsJudgedByTheStepsOfBF16() throws {
+        let report = try document(["agreement", "--preset", "muse-tiny", "--steps", "3"])
+        let figure = try #require((report["figures"] as? [[String: Any]])?.first)
+        let details = try #require(figure["details"] as? [String: Double])
+        // The first step has no guidance, and all 64 positions are open.
+        #expect(details["steps"] == 3 && (details["openPositions"] ?? 0) > 64)
+        #expect((figure["value"] as? Double ?? 0) > 0.5)
+        let error = details["relativeLogitError"] ?? 0
+        #expect(error > 0 && error < 0.2)
+    }
+
+    @Test func theStartIsHeldAgainstWritingMemory() throws {
+        let report = try document(["start", "--preset", "amused-tiny", "--layout", "2x1@model=2"])
+        let figure = try #require((report["figures"] as? [[String: Any]])?.first)
+        let details = try #require(figure["details"] as? [String: Double])
+        #expect((figure["ratio"] as? Double ?? 0) > 0 && (details["timesOfWriting"] ?? 0) > 0)
+        #expect((details["residentBytesPerWorker"] ?? 0) > (details["plannedBytesPerWorker"] ?? .infinity) / 2)
+    }
+
+    @Test func compilingIsMeasuredByLayers() throws {
+        let report = try document(
+            ["compile", "--preset", "muse-tiny", "--layers", "1", "3", "--mesh", "data=2,model=2", "--runs", "1"])
+        let figures = try #require(report["figures"] as? [[String: Any]])
+        #expect(
+            figures.compactMap { $0["subject"] as? String }
+                == [1, 3].map { "muse-tiny bf16, \($0) layers on data 2 x model 2, step" })
     }
 
     @Test(arguments: [[], ["--in-process"]])

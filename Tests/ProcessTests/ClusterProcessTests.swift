@@ -54,9 +54,9 @@ import Testing
         #expect(try pixels(one) == pixels(four))
     }
 
-    @Test func aLostWorkerEndsTheCluster() throws {
+    @Test func aLostWorkerEndsAClusterThatStartsNoneAnew() throws {
         defer { try? FileManager.default.removeItem(at: folder) }
-        let cluster = try RunningCluster()
+        let cluster = try RunningCluster(set: ["workers.restarts=0"])
         let worker = try #require(cluster.command.workers.first)
         kill(worker.id, SIGKILL)
         let outcome = try cluster.command.finish()

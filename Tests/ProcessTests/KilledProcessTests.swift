@@ -93,8 +93,34 @@ import Testing
         _ = try cluster.end(SIGKILL)
     }
 
-    @Test func aClientOfACrippledClusterIsTold() throws {
+    /// Rank 0 holds outputs that others do not.
+    @Test(arguments: [0, 3])
+    func aKilledWorkerOfARunningClusterComesBackAndThePictureIsTheSame(index: Int) throws {
+        let atelier = try Atelier()
         let cluster = try RunningCluster()
+        func order(_ name: String) throws -> ObservedCommand {
+            try ObservedCommand(
+                [
+                    "generate", "a red fox", "--set", "control.port=\(cluster.port)", "--steps", "100", "--seed", "7",
+                    "-o", atelier.path(name),
+                ])
+        }
+        #expect(try order("calm.png").finish().code == 0)
+        let client = try order("disturbed.png")
+        try client.waitForLine("step 20 of 100")
+        let worker = cluster.command.workers[index]
+        kill(worker.id, SIGKILL)
+        let outcome = try client.finish()
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let files = try ["calm.png", "disturbed.png"].map { try Data(contentsOf: URL(filePath: atelier.path($0))) }
+        #expect(files[0] == files[1])
+        let again = try #require(cluster.command.workers.first { $0.name == worker.name })
+        #expect(again.id != worker.id)
+        #expect(try cluster.end(SIGTERM).code == 0)
+    }
+
+    @Test func aClientOfACrippledClusterIsTold() throws {
+        let cluster = try RunningCluster(set: ["workers.restarts=0"])
         let client = try longGeneration(port: cluster.port)
         try client.waitForLine("step 5 of 1000")
         let worker = cluster.command.workers[1]

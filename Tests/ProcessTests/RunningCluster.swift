@@ -10,28 +10,32 @@ final class RunningCluster {
     /// Starts a cluster, by default the example's, and waits until it is ready.
     ///
     /// - Parameters:
+    ///   - settings: more of the cluster file, `key=value`.
     ///   - jobs: its jobs file; `off`, nothing is left in the repository.
     ///   - ports: those of another that has ended; nil: any that are free.
-    ///   - settings: more of them, `key=value`.
     init(
-        _ file: String = "cluster.yaml", jobs: String = "off", ports: (control: String, server: Int)? = nil,
-        settings: [String] = []
+        _ file: String = "cluster.yaml", set settings: [String] = [], arguments: [String] = [],
+        environment: [String: String] = [:], jobs: String = "off", ports: (control: String, server: Int)? = nil
     ) throws {
-        let all =
-            [
-                "control.port=\(ports?.control ?? "0")", "server.port=\(ports?.server ?? 0)", "server.jobs=\(jobs)",
-            ] + settings
-        command = try ObservedCommand(["up", file] + all.flatMap { ["--set", $0] })
+        let own = [
+            "control.port=\(ports?.control ?? "0")", "server.port=\(ports?.server ?? 0)", "server.jobs=\(jobs)",
+        ]
+        let all = (own + settings).flatMap { ["--set", $0] }
+        command = try ObservedCommand(["up", file] + all + arguments, environment: environment)
         try command.waitForLine(" is ready at ")
-        let line = command.errors.split(separator: "\n").first { $0.contains(" is ready at ") }
-        port = try #require(line?.split(separator: ":").last.map(String.init))
+        port = try #require(Self.port(in: command.errors, after: " is ready at "))
+    }
+
+    /// The port at the end of an address in a line that contains a text.
+    private static func port(in lines: String, after text: String) -> String? {
+        guard let line = lines.split(separator: "\n").first(where: { $0.contains(text) }) else { return nil }
+        return line.matches(of: /:\/\/[^:]*:([0-9]+)/).last.map { String($0.1) }
     }
 
     /// Port of its HTTP server.
     var serverPort: Int {
         get throws {
-            let line = command.errors.split(separator: "\n").first { $0.contains(" listens at http://") }
-            return try #require(line?.split(separator: ":").last.flatMap { Int($0) })
+            try #require(Self.port(in: command.errors, after: " listens at http").flatMap { Int($0) })
         }
     }
 

@@ -248,6 +248,21 @@ func errorCode(_ bytes: [UInt8], limit: Int = ProtocolLimits.memberBytes) -> Pro
         #expect(try code(.traced(TraceReport(number: 1, now: 2, events: Array(many.dropLast())))) == nil)
     }
 
+    @Test func reportsOfWorkers() throws {
+        func beat(_ report: WorkerReport) throws -> ProtocolError.Code? {
+            try code(.heartbeat(Heartbeat(sequence: 1, steps: 1, report: report)))
+        }
+        #expect(try beat(WorkerReport()) == nil)
+        #expect(try beat(WorkerReport(residentByteCount: 1 << 47)) == .bounds)
+        #expect(try beat(WorkerReport(heldByteCount: 1 << 47)) == .bounds)
+        #expect(try beat(WorkerReport(computeTime: .nanoseconds(1 << 62))) == .bounds)
+        #expect(try beat(WorkerReport(collectiveTime: .nanoseconds(1 << 62))) == .bounds)
+        #expect(try beat(WorkerReport(sentByteCounts: [1, 1 << 62])) == .bounds)
+        let many = [Int](repeating: 0, count: ProtocolLimits.devices + 1)
+        #expect(try beat(WorkerReport(sentByteCounts: many)) == .bounds)
+        #expect(try beat(WorkerReport(running: .init(programKey: "", request: 1, step: 1))) == .missing)
+    }
+
     @Test func outputParts() throws {
         let tensor = HostTensor([Float](repeating: 0, count: 4), dims: [4])
         func result(_ box: Box, _ dims: [Int]) throws -> ProtocolError.Code? {

@@ -163,6 +163,14 @@ struct RandomMessages {
             })
     }
 
+    mutating func report() -> WorkerReport {
+        WorkerReport(
+            residentByteCount: int(0...1 << 40), heldByteCount: int(0...1 << 40),
+            computeTime: .nanoseconds(int(0...1 << 60)), collectiveTime: .nanoseconds(int(0...1 << 60)),
+            sentByteCounts: list(0...5) { $0.int(0...1 << 60) },
+            running: flag() ? nil : .init(programKey: word(), request: random.next(), step: UInt32(int(0...99))))
+    }
+
     mutating func generate() -> Generate {
         Generate(
             job: random.next(), prompt: word(), negativePrompt: word(), seed: random.next(), steps: int(0...50),
@@ -182,7 +190,8 @@ struct RandomMessages {
             silence: .seconds(int(1...9)), callDeadline: .seconds(int(1...99)))
         let subject: Failure.Subject = pick([.worker, .call(random.next()), .program(word())])
         let worker = ClusterStatus.Worker(
-            name: word(), rank: flag() ? nil : int(0...9), state: word(), host: word(), processID: int(0...9), steps: 3)
+            name: word(), rank: flag() ? nil : int(0...9), state: word(), host: word(), processID: int(0...9), steps: 3,
+            memoryLimit: flag() ? nil : int(1...1 << 40), restarts: int(0...9), report: flag() ? nil : report())
         return [
             .hello(hello), .bound(Bound(endpoint: "tcp://127.0.0.1:\(int(1...65535))")), .ready,
             .loadProgress(
@@ -200,12 +209,13 @@ struct RandomMessages {
             .install(install()),
             .run(
                 Run(
-                    call: random.next(), request: random.next(), step: UInt32(int(0...99)), programKey: word(),
+                    call: random.next(), request: random.next(), slots: list(0...3) { $0.random.next() },
+                    step: UInt32(int(0...99)), programKey: word(),
                     inputs: Dictionary(list(0...3) { ($0.word(), $0.tensor()) }, uniquingKeysWith: { a, _ in a }))),
             .release(request: random.next()), .trace(TraceOrder(number: random.next(), capacity: int(0...1 << 20))),
             .traced(traceReport()), .abort(reason: word()), .shutdown(reason: word()),
             .reject(code: word(), message: word()),
-            .heartbeat(Heartbeat(sequence: random.next(), steps: random.next())),
+            .heartbeat(Heartbeat(sequence: random.next(), steps: random.next(), report: flag() ? nil : report())),
             .clientHello(buildVersion: word()), .clientWelcome(ClientWelcome(cluster: word())), .generate(generate()),
             .cancelGenerate(job: random.next()),
             .progress(
@@ -215,7 +225,9 @@ struct RandomMessages {
             .pictures(
                 Pictures(job: random.next(), files: list(0...3) { $0.bytes(9) }, warnings: list(0...2) { $0.word() })),
             .clientError(ClientError(job: random.next(), code: word(), message: word())), .statusQuery,
-            .status(ClusterStatus(cluster: word(), state: word(), workers: [worker], queued: int(0...9))),
+            .status(
+                ClusterStatus(
+                    cluster: word(), state: word(), workers: [worker], queued: int(0...9), reason: word(), epoch: 7)),
         ]
     }
 }

@@ -52,6 +52,7 @@ import Testing
             ("disconnected", .disconnected), ("bound", .bound(endpoint: "e")), ("connected 1", .connected(epoch: 1)),
             ("progress", .progress(.init(programKey: "k", phase: "p", bytesDone: 1, bytesTotal: 2))),
             ("installed", .installed(.init(programKey: "k", arenaByteCount: 0, parameterByteCount: 0))),
+            ("measured", .measured(.init(residentByteCount: 5))),
             ("finished", .finished(.init(call: 1, outputs: [], duration: .zero, sentByteCount: 0))),
             ("traced", .traced(.init(number: 1, now: 2))),
             ("call failed", .failed(.init(subject: .call(1), code: "c", message: "m"))),
@@ -132,7 +133,21 @@ import Testing
         _ = session.handle(.finished(.init(call: 1, outputs: [], duration: .zero, sentByteCount: 0)), now: .zero)
         #expect(session.handle(.tick, now: .milliseconds(99)).isEmpty)
         let actions = session.handle(.tick, now: .milliseconds(100))
-        #expect(actions == [.send(Self.envelope(.heartbeat(.init(sequence: 1, steps: 1))))])
+        #expect(actions == [.send(Self.envelope(.heartbeat(.init(sequence: 1, steps: 1, report: WorkerReport()))))])
+    }
+
+    @Test func heartbeatsCarryTheLastReportHoweverMuchElseIsSaid() {
+        var session = Self.sessions()[4].session
+        let report = WorkerReport(
+            residentByteCount: 7, heldByteCount: 5, computeTime: .seconds(2), collectiveTime: .seconds(1),
+            sentByteCounts: [0, 9], running: .init(programKey: "step", request: 4, step: 2))
+        #expect(session.handle(.measured(report), now: .zero).isEmpty)
+        let progress = LoadProgress(programKey: "k", phase: "p", bytesDone: 1, bytesTotal: 2)
+        _ = session.handle(.progress(progress), now: .milliseconds(90))
+        #expect(!session.isBeatDue(.milliseconds(99)) && session.isBeatDue(.milliseconds(100)))
+        let beat = Heartbeat(sequence: 1, steps: 0, report: report)
+        #expect(session.handle(.tick, now: .milliseconds(100)) == [.send(Self.envelope(.heartbeat(beat)))])
+        #expect(!session.isBeatDue(.milliseconds(199)))
     }
 
     @Test func aSilentCoordinatorIsGone() {

@@ -30,11 +30,22 @@ import Testing
             let local = (lower * width * channels..<max(lower, upper) * width * channels).map { $0 + 1 }
             window.element_size = 4
             var wide = [UInt32](repeating: 9999, count: columns * (length + 2))
-            tk_im2col(&window, y, local.map { UInt32($0) }, lower, max(0, upper - lower), &wide, length + 2)
+            tk_im2col(
+                &window, y, 0, columns, local.map { UInt32($0) }, lower, max(0, upper - lower), &wide,
+                length + 2)
             #expect(wide == expected, "row \(y) of \(window)")
             window.element_size = 2
             var narrow = [UInt16](repeating: 9999, count: columns * (length + 2))
-            tk_im2col(&window, y, local.map { UInt16($0) }, lower, max(0, upper - lower), &narrow, length + 2)
+            // In two parts.
+            let middle = columns / 3
+            narrow.withUnsafeMutableBufferPointer { narrow in
+                for part in [0..<middle, middle..<columns] {
+                    tk_im2col(
+                        &window, y, part.lowerBound, part.upperBound, local.map { UInt16($0) }, lower,
+                        max(0, upper - lower), narrow.baseAddress.map { $0 + part.lowerBound * (length + 2) },
+                        length + 2)
+                }
+            }
             #expect(narrow.map { UInt32($0) } == expected, "row \(y) of \(window)")
         }
     }

@@ -1,3 +1,4 @@
+import Coordinator
 import Server
 import Synchronization
 import Testing
@@ -11,9 +12,16 @@ import Testing
         let (began, beginning) = AsyncStream.makeStream(of: Void.self)
         let (gate, gateKeeper) = AsyncStream.makeStream(of: Void.self)
 
-        func run(_ tell: @Sendable (PaintingEvent) async -> Void) async throws -> PaintedPictures {
+        func run(_ tell: OrderQueue.Ticket) async throws -> PaintedPictures {
             await tell(.stepped(done: 1, total: 4, secondsLeft: 30))
             beginning.finish()
+            for await _ in gate {}
+            try Task.checkCancellation()
+            return OrderQueueTests.nothing
+        }
+
+        /// As ``run(_:)``, but it still waits.
+        func wait() async throws -> PaintedPictures {
             for await _ in gate {}
             try Task.checkCancellation()
             return OrderQueueTests.nothing
@@ -29,20 +37,17 @@ import Testing
         return all
     }
 
-    @Test func ordersAreServedAsTheyCame() async throws {
+    @Test func ordersAreNumberedAsTheyCome() async throws {
         let queue = OrderQueue(limit: 10, metrics: Metrics())
-        let served = Mutex<[Int]>([])
-        let streams = try await { () async throws in
-            var streams: [AsyncThrowingStream<PaintingEvent, any Error>] = []
-            for index in 0..<10 {
-                streams.append(
-                    try await queue.place(cost: 1) { _ in
-                        served.withLock { $0.append(index) }
-                        return Self.nothing
-                    })
-            }
-            return streams
-        }()
+        let numbers = Mutex<[Int: UInt64]>([:])
+        var streams: [AsyncThrowingStream<PaintingEvent, any Error>] = []
+        for index in 0..<10 {
+            streams.append(
+                try await queue.place(cost: 1) { ticket in
+                    numbers.withLock { $0[index] = ticket.number }
+                    return Self.nothing
+                })
+        }
         for stream in streams {
             let events = try await end(stream)
             #expect(events.last == .finished(Self.nothing))
@@ -51,21 +56,24 @@ import Testing
                 continue
             }
         }
-        #expect(served.withLock { $0 } == Array(0..<10))
+        #expect(numbers.withLock { $0 } == Dictionary(uniqueKeysWithValues: (0..<10).map { ($0, UInt64($0 + 1)) }))
     }
 
     @Test func aFullQueueTurnsAwayAndSaysWhenToComeBack() async throws {
-        let queue = OrderQueue(limit: 1, metrics: Metrics())
+        let time = Mutex(Duration.zero)
+        let queue = OrderQueue(limit: 1, metrics: Metrics(), now: { time.withLock { $0 } })
         let job = Job()
         let first = try await queue.place(cost: 4) { try await job.run($0) }
         await job.hasBegun()
-        let second = try await queue.place(cost: 4) { _ in Self.nothing }
+        let waiting = Job()
+        let second = try await queue.place(cost: 4) { _ in try await waiting.wait() }
         await #expect(throws: OrderError.queueFull(limit: 1, retryAfter: .seconds(30))) {
             try await queue.place(cost: 4) { _ in Self.nothing }
         }
         #expect(await queue.status.waiting == 1)
         job.letGo()
         #expect(try await end(first).count == 3)
+        waiting.letGo()
         #expect(try await end(second) == [.queued(ahead: 1), .finished(Self.nothing)])
     }
 
@@ -79,31 +87,34 @@ import Testing
         _ = try await end(measured)
         let (began, beginning) = AsyncStream.makeStream(of: Void.self)
         let (gate, gateKeeper) = AsyncStream.makeStream(of: Void.self)
-        let silent = try await queue.place(cost: 30) { _ in
+        let silent = try await queue.place(cost: 30) { ticket in
+            await ticket.begin()
             beginning.finish()
             for await _ in gate {}
             return Self.nothing
         }
         for await _ in began {}
-        let waiting = try await queue.place(cost: 1) { _ in Self.nothing }
+        let job = Job()
+        let waiting = try await queue.place(cost: 1) { _ in try await job.wait() }
         time.withLock { $0 += .seconds(15) }
         // 30 steps at 2 seconds, of which 15 are over.
         await #expect(throws: OrderError.queueFull(limit: 1, retryAfter: .seconds(45))) {
             try await queue.place(cost: 1) { _ in Self.nothing }
         }
         gateKeeper.finish()
+        job.letGo()
         _ = try await end(silent)
         _ = try await end(waiting)
     }
 
     @Test func anOrderThatIsGivenUpLeavesItsPlace() async throws {
-        let queue = OrderQueue(limit: 2, metrics: Metrics())
+        let queue = OrderQueue(limit: 1, metrics: Metrics())
         let job = Job()
         let first = try await queue.place(cost: 1) { try await job.run($0) }
         await job.hasBegun()
+        let waiting = Job()
         var second: AsyncThrowingStream<PaintingEvent, any Error>? = try await queue.place(cost: 1) { _ in
-            Issue.record("it was given up")
-            return Self.nothing
+            try await waiting.wait()
         }
         #expect(second != nil)
         second = nil
@@ -113,12 +124,38 @@ import Testing
         _ = try await end(try await queue.place(cost: 1) { _ in Self.nothing })
     }
 
+    @Test func anOrderThatCannotBeDoneInTimeIsRefused() async throws {
+        let time = Mutex(Duration.zero)
+        let queue = OrderQueue(limit: 9, slots: 2, metrics: Metrics(), now: { time.withLock { $0 } })
+        // Nothing is known yet, so nothing is refused.
+        let measured = try await queue.place(cost: 10, terms: ServiceTerms(deadline: .seconds(1))) { _ in
+            time.withLock { $0 += .seconds(20) }
+            return Self.nothing
+        }
+        _ = try await end(measured)
+        // Two seconds a step.
+        await #expect(throws: OrderError.late(deadline: .seconds(19), expected: .seconds(20))) {
+            try await queue.place(cost: 10, terms: ServiceTerms(deadline: .seconds(19))) { _ in Self.nothing }
+        }
+        let job = Job()
+        let other = try await queue.place(cost: 40, terms: ServiceTerms(client: "other")) { _ in try await job.wait() }
+        // Half of the time is the other client's.
+        await #expect(throws: OrderError.late(deadline: .seconds(25), expected: .seconds(40))) {
+            try await queue.place(cost: 10, terms: ServiceTerms(deadline: .seconds(25))) { _ in Self.nothing }
+        }
+        let own = try await queue.place(cost: 10, terms: ServiceTerms(deadline: .seconds(40))) { _ in Self.nothing }
+        _ = try await end(own)
+        job.letGo()
+        _ = try await end(other)
+    }
+
     @Test func drainingLetsTheRunningOrderEnd() async throws {
         let queue = OrderQueue(limit: 2, metrics: Metrics())
         let job = Job()
         let first = try await queue.place(cost: 1) { try await job.run($0) }
         await job.hasBegun()
-        let second = try await queue.place(cost: 1) { _ in Self.nothing }
+        let waiting = Job()
+        let second = try await queue.place(cost: 1) { _ in try await waiting.wait() }
         async let drained: Void = queue.drain(because: "it ends")
         await #expect(throws: OrderError.stopping("it ends")) { _ = try await end(second) }
         await #expect(throws: OrderError.stopping("it ends")) { try await queue.place(cost: 1) { _ in Self.nothing } }
@@ -132,7 +169,8 @@ import Testing
         let job = Job()
         let first = try await queue.place(cost: 1) { try await job.run($0) }
         await job.hasBegun()
-        let second = try await queue.place(cost: 1) { _ in Self.nothing }
+        let waiting = Job()
+        let second = try await queue.place(cost: 1) { _ in try await waiting.wait() }
         await queue.stop(because: "it ends")
         for events in [first, second] {
             await #expect(throws: OrderError.stopping("it ends")) { _ = try await end(events) }

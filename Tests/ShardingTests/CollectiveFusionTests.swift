@@ -31,7 +31,7 @@ struct CollectiveFusionTests {
 
     private func compile(
         _ program: Program, _ rules: [String: [String]], mesh: [(String, Int)],
-        fusion: FusionLimits? = nil, overlap: Bool = true
+        fusion: FusionLimits? = nil, overlap: Overlap = .auto
     ) throws -> [LocalProgram] {
         try Compiler.compile(
             program, mesh: Mesh(mesh.map { .init($0.0, $0.1) }), rules: LogicalAxisRules(rules),
@@ -197,7 +197,7 @@ struct CollectiveFusionTests {
     func overlap() throws {
         let program = attention(width: 256, tokens: 512, layers: 3)
         let rules = ["tokens": ["tokens"]]
-        let plain = try compile(program, rules, mesh: [("tokens", 4)], fusion: .off, overlap: false)
+        let plain = try compile(program, rules, mesh: [("tokens", 4)], fusion: .off, overlap: .off)
         let moved = try compile(program, rules, mesh: [("tokens", 4)], fusion: .off)
         for (a, b) in zip(plain, moved) { #expect(b.arenaByteCount <= a.arenaByteCount) }
         #expect(Set(plain[0].instructions) == Set(moved[0].instructions))
@@ -216,8 +216,8 @@ struct CollectiveFusionTests {
         let rules = ["tokens": ["tokens"]]
         let profile = MachineProfile.uniform(devices, link: .gigabit)
         let all = FusionLimits(byteCountMax: 8 << 20, waitingByteCountMax: 8 << 20)
-        let variants: [(name: String, fusion: FusionLimits?, overlap: Bool)] = [
-            ("by themselves", .off, false), ("all fused", all, false), ("as usual", nil, true),
+        let variants: [(name: String, fusion: FusionLimits?, overlap: Overlap)] = [
+            ("by themselves", .off, .off), ("all fused", all, .off), ("as usual", nil, .messages),
         ]
         let outcomes = try variants.map { variant in
             let locals = try compile(program, rules, mesh: mesh, fusion: variant.fusion, overlap: variant.overlap)
@@ -239,7 +239,7 @@ struct CollectiveFusionTests {
         let profile = MachineProfile.uniform(4, link: .gigabit)
         let times = try [FusionLimits.off, nil].map { fusion in
             Timeline.predict(
-                locals: try compile(program, rules, mesh: [("tokens", 4)], fusion: fusion, overlap: false),
+                locals: try compile(program, rules, mesh: [("tokens", 4)], fusion: fusion, overlap: .off),
                 profile: profile
             ).duration
         }

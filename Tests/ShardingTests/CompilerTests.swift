@@ -43,7 +43,8 @@ struct CompilerTests {
     @Test("Where the result is to be split over the reduced axis, one reduce-scatter comes out")
     func reduceScatter() throws {
         var builder = ProgramBuilder(name: "scatter", activation: .f32)
-        let x = builder.input("x", TensorType(.f32, [Dim(64, granule: 4), Dim(32, granule: 2)]), axes: [nil, "mlp"])
+        let x = builder.input("x", TensorType(.f32, [Dim(16, granule: 4), Dim(32, granule: 2)]), axes: [nil, "mlp"])
+        // The weight is more than the sums.
         let w = builder.parameter(
             ParameterSpec(name: "w", part: "p", tensor: "w", fileDims: [16, 32]), granules: [nil, 2])
         let y = builder.add(.dot, [x, w], ["contract": .int(1)], axes: ["rows", nil])

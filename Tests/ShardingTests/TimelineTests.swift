@@ -57,7 +57,13 @@ struct TimelineTests {
                 #expect(entry.end >= entry.start)
                 end = entry.end
             }
-            #expect(Set(entries.map(\.instruction)).count == program.locals[device].instructions.count)
+            // Where a device cuts a part out of what it has, there is nothing to send.
+            let local = program.locals[device]
+            let silent = local.instructions.count {
+                guard case .exchangeStart(let exchange) = $0 else { return false }
+                return local.messages(sentBy: exchange).isEmpty
+            }
+            #expect(Set(entries.map(\.instruction)).count == local.instructions.count - silent)
         }
         // 16 heads over 3 devices: those with 5 wait for the one with 6.
         #expect(timeline.seconds(.matrix, device: 0) > timeline.seconds(.matrix, device: 1))

@@ -4,7 +4,11 @@ import Transport
 /// The fabrics that one suite runs over.
 enum FabricKind: CaseIterable, Sendable {
     case local
+    case sharedMemory
     case zeroMQ
+
+    /// Those that a ``FaultInjector`` can be exact about: closing a socket loses what has not left.
+    static let simulated: [FabricKind] = [.local, .sharedMemory]
 }
 
 /// Things that ranks show each other outside the fabric under test.
@@ -37,8 +41,9 @@ func withRanks(
         switch kind {
         case .local:
             try body(locals[rank])
-        case .zeroMQ:
-            let fabric = try ZeroMQFabric(rank: rank)
+        case .sharedMemory, .zeroMQ:
+            let fabric = try ZeroMQFabric(
+                rank: rank, carrier: kind == .zeroMQ ? .zeroMQ : .sharedMemory, faults: faults)
             defer {
                 isDone.post(true, by: rank)
                 _ = isDone.all(size)

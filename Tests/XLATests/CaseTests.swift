@@ -63,6 +63,9 @@ struct CaseTests {
             let reason = known.cases[outcome.name] ?? "no reason known"
             print("above \(outcome.name): \(outcome.shardedBytes) / \(Self.text(outcome.bar)) bytes: \(reason)")
         }
+        for outcome in exact where outcome.wideBytes != outcome.shardedBytes {
+            print("\(outcome.name): \(outcome.shardedBytes) bytes, \(outcome.wideBytes) with partial sums in f32")
+        }
         for outcome in judged where Double(outcome.canonicalBytes) > (outcome.bar ?? 0) && !outcome.isAbove {
             print(
                 "above in canonical order only \(outcome.name): "

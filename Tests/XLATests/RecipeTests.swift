@@ -59,7 +59,8 @@ struct RecipeTests {
         for outcome in outcomes where !models.contains(outcome.recipe.model) {
             models.append(outcome.recipe.model)
         }
-        for outcome in outcomes where outcome.isAbove || outcome.isEdgeAbove || Self.isVerbose {
+        for outcome in outcomes
+        where outcome.isAbove || outcome.isEdgeAbove || outcome.wideBytes != outcome.bytes || Self.isVerbose {
             print(Self.line(outcome) + (known.reason(forRecipe: outcome.recipe.title).map { ": \($0)" } ?? ""))
         }
         print("| model | recipes | below | equal | above | edge above | MB per layer, ours | XLA |")
@@ -80,6 +81,9 @@ struct RecipeTests {
         let (ours, bar) = (megabytes(Double(outcome.bytes)), megabytes(recipe.bytes))
         let sign = outcome.isAbove ? "above" : outcome.isBelow ? "below" : "equal"
         var text = "\(sign) \(recipe.title): \(ours) / \(bar) MB"
+        if outcome.wideBytes != outcome.bytes {
+            text += ", with partial sums in f32 \(megabytes(Double(outcome.wideBytes))) MB"
+        }
         if outcome.isEdgeAbove { text += ", edge \(megabytes(Double(outcome.edge))) / \(megabytes(recipe.edge)) MB" }
         if isVerbose {
             let mine = outcome.exchanges.sorted { $0.key.description < $1.key.description }

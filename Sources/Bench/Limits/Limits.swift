@@ -17,6 +17,15 @@ public enum Limits {
         return value.map { BenchReport.Limit(name: "memory reads, \(Self.threads(threads))", value: $0) }
     }
 
+    /// Writing as much fresh memory with so many threads, once; nil where there is none.
+    public static func firstWrite(byteCount: Int, threads: Int) async -> BenchReport.Limit? {
+        let seconds = await offPool { MachineLimit.firstWriteSeconds(threads: threads, byteCount: byteCount) }
+        return seconds.map {
+            BenchReport.Limit(
+                name: "first writing of as much memory, \(Self.threads(threads))", value: Double(byteCount) / $0)
+        }
+    }
+
     /// Two threads that swap messages of `byteCount` bytes over loopback TCP.
     public static func loopback(byteCount: Int) async -> BenchReport.Limit? {
         let seconds = await offPool { LoopbackLimit.swapSeconds(byteCount: byteCount, count: 24) }

@@ -11,6 +11,7 @@
 #include "isa.h"
 #include "limits.h"
 #include "lookup.h"
+#include "loop.h"
 #include "move.h"
 #include "normalize.h"
 #include "picture.h"

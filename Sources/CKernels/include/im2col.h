@@ -22,9 +22,9 @@ size_t tk_window_rows(const tk_window *window);
 /// Columns of the convolution's result.
 size_t tk_window_columns(const tk_window *window);
 
-/// Writes the matrix [columns, kernel_height * kernel_width * channels] of result row `y` (a row of the whole result),
-/// elements ordered (ky, kx, c), matrix rows `out_stride` elements apart. `rows` holds the picture rows
+/// Writes the matrix [x1 - x0, kernel_height * kernel_width * channels] of columns [x0, x1) of result row `y` (a row of
+/// the whole result), elements ordered (ky, kx, c), matrix rows `out_stride` elements apart. `rows` holds the picture rows
 /// [lower, lower + count) only; they must include every row inside the picture that the window touches (others read as
 /// zero).
-void tk_im2col(const tk_window *window, size_t y, const void *rows, size_t lower, size_t count, void *out,
-               size_t out_stride);
+void tk_im2col(const tk_window *window, size_t y, size_t x0, size_t x1, const void *rows, size_t lower, size_t count,
+               void *out, size_t out_stride);

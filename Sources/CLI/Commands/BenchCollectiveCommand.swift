@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import Bench
+public import Program
 
 /// `tessera bench collective`.
 struct BenchCollectiveCommand: AsyncParsableCommand {
@@ -11,6 +12,7 @@ struct BenchCollectiveCommand: AsyncParsableCommand {
             is among the details.
 
               tessera bench collective --workers 2 --payload 8192 2097152
+              tessera bench collective --carrier zeromq
               tessera bench collective --in-process
             """)
 
@@ -31,6 +33,9 @@ struct BenchCollectiveCommand: AsyncParsableCommand {
     @Option(parsing: .upToNextOption, help: ArgumentHelp("Bytes of the whole result.", valueName: "bytes"))
     var payload = [8 << 10, 64 << 10, 512 << 10, 2 << 20, 8 << 20]
 
+    @Option(help: "What carries data: auto, shared-memory, zeromq.")
+    var carrier = Carrier.automatic
+
     func validate() throws {
         if !(2...64).contains(workers) { throw ValidationError("--workers takes 2 to 64, not \(workers).") }
         if !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024, not \(threads).") }
@@ -42,11 +47,13 @@ struct BenchCollectiveCommand: AsyncParsableCommand {
     func run() async throws {
         let group = WorkerGroup(count: workers, threads: threads, isInProcess: inProcess)
         let (runs, kinds, payloads) = (options.runs, kind, payload)
+        let session = BenchSession(carrier: carrier)
         try await BenchSession.run("collective", options) { progress in
-            try await CollectiveBench(workers: BenchSession(), runs: runs, progress: progress)
+            try await CollectiveBench(workers: session, runs: runs, progress: progress)
                 .figures(kinds, payloads: payloads, group: group)
         }
     }
 }
 
+extension Carrier: ExpressibleByArgument {}
 extension CollectivePrograms.Kind: ExpressibleByArgument {}

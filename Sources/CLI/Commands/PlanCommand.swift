@@ -1,6 +1,7 @@
 import ArgumentParser
 import Coordinator
 import Foundation
+import Program
 import Sharding
 
 /// `tessera plan`.
@@ -85,6 +86,9 @@ struct PlanCommand: AsyncParsableCommand {
         if !json, let choice { Terminal.shared.result(choice.text() + "\n") }
         let text = json ? try report.json : report.text(listsWeights: weights)
         Terminal.shared.result(json ? try choice?.merged(into: text) ?? text : text)
+        if !json, configuration.workers.count > 1 {
+            Terminal.shared.result("\ndata between workers: \(configuration.dataPlane.carrier.summary)")
+        }
     }
 }
 

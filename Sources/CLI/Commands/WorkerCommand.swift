@@ -30,6 +30,8 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "Address or interface of this machine that the other workers reach.")
     var dataHost = "127.0.0.1"
 
+    @OptionGroup var log: LogOptions
+
     func validate() throws {
         let parts = connect.dropFirst("tcp://".count).split(separator: ":", omittingEmptySubsequences: false)
         guard connect.hasPrefix("tcp://"), parts.count >= 2, let port = parts.last.flatMap({ Int($0) }),
@@ -44,7 +46,7 @@ struct WorkerCommand: AsyncParsableCommand {
     func run() async throws {
         try ParentGuard.bind()
         let settings = WorkerSettings(connect: connect, name: name, clusterID: clusterID, dataHost: dataHost)
-        let logger = TerminalLog.logger(level: .warning)
+        let logger = log.logger(text: .warning, json: .info)
         let end = try await WorkerService(settings: settings, logger: logger).run()
         if !end.isOrderly { throw Ended(description: "worker \(name): \(end)") }
     }

@@ -8,6 +8,8 @@ import Runtime
 
 /// The wiring of `bench`: workers on this machine that live as long as a measurement.
 struct BenchSession: BenchWorkers {
+    /// What carries data between workers.
+    var carrier = Carrier.automatic
     private let logger = TerminalLog.logger(level: .critical)
 
     func with<Result: Sendable>(
@@ -15,7 +17,8 @@ struct BenchSession: BenchWorkers {
     ) async throws -> Result {
         let axes = group.count == 1 ? "" : "@data=\(group.count)"
         let configuration = try Self.configuration(
-            BenchLayout("\(group.count)x\(group.threads)\(axes)"), preset: Self.anyPreset, dtype: "bf16")
+            BenchLayout("\(group.count)x\(group.threads)\(axes)"), preset: Self.anyPreset, dtype: "bf16",
+            flags: ["data_plane.carrier": carrier.rawValue])
         var settings = configuration.settings(bind: Self.anyPort, modelHash: "")
         settings.modelHash = nil
         let launcher: any Launcher =

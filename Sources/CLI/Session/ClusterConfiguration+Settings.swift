@@ -17,12 +17,13 @@ extension ClusterConfiguration {
             },
             bind: bind, dtype: model.dtype.activation, modelHash: modelHash, joinDeadline: dataPlane.joinDeadline,
             peerDeadline: dataPlane.collectiveDeadline, callDeadline: dataPlane.callDeadline,
-            installDeadline: dataPlane.loadDeadline)
+            installDeadline: dataPlane.loadDeadline, carrier: dataPlane.carrier)
     }
 
     /// What starts this cluster's workers: this very program.
     func launcher(_ logger: Logger) -> any Launcher {
-        var environment = ["TESSERA_WORKER_DATA_HOST": dataPlane.host]
+        // Their lines become messages of this process's log, which has a format of its own.
+        var environment = ["TESSERA_WORKER_DATA_HOST": dataPlane.host, "TESSERA_LOG_FORMAT": "text"]
         // Read when the library loads, so only a parent can set them: one thread each, and the AVX-512 kernels that
         // OpenBLAS before 0.3.22 does not choose by itself on newer processors.
         let given = ProcessInfo.processInfo.environment

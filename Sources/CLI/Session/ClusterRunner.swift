@@ -6,8 +6,39 @@ import Tensor
 
 /// Runs a model's programs on a cluster of processes: compiles each for the mesh once and installs it on all workers.
 ///
-/// Jobs are served one after the other, so no two installations overlap.
-actor ClusterRunner: ProgramRunner {
+/// Calls do not wait for a compilation that is going on.
+final class ClusterRunner: ProgramRunner {
+    private let cluster: Cluster
+    private let installer: ProgramInstaller
+
+    /// A runner that has installed nothing yet; `sources` are those of the whole model.
+    init(cluster: Cluster, configuration: ClusterConfiguration, sources: [String: ParameterSource]) {
+        self.cluster = cluster
+        installer = ProgramInstaller(cluster: cluster, configuration: configuration, sources: sources)
+    }
+
+    func install(
+        _ programs: [Program], progress: @escaping @Sendable (LoadingProgress) -> Void
+    ) async throws -> [ProgramKey] {
+        try await installer.install(programs, progress: progress)
+    }
+
+    func run(
+        _ key: ProgramKey, request: UInt64, slots: [UInt64], inputs: [String: HostTensor]
+    ) async throws -> [String: HostTensor] {
+        try await cluster.run(key.name, request: request, slots: slots, inputs: inputs)
+    }
+
+    func release(request: UInt64) async { await cluster.release(request: request) }
+
+    /// The next call waits until the cluster is whole again, or fails where that is over.
+    func recover(from error: any Error) async -> Bool {
+        if case ClusterError.interrupted = error { true } else { false }
+    }
+}
+
+/// Compiles and installs programs; the decoding loop asks for one installation at a time.
+private actor ProgramInstaller {
     private let cluster: Cluster
     private let sources: [String: ParameterSource]
     private let workers: [String]
@@ -15,7 +46,6 @@ actor ClusterRunner: ProgramRunner {
     private var ledger: WeightLedger
     private var installed: Set<String> = []
 
-    /// A runner that has installed nothing yet; `sources` are those of the whole model.
     init(cluster: Cluster, configuration: ClusterConfiguration, sources: [String: ParameterSource]) {
         self.cluster = cluster
         self.sources = sources
@@ -42,8 +72,10 @@ actor ClusterRunner: ProgramRunner {
         let tally = LoadTally(workers: workers, missing: missing)
         if tally.progress.byteCount > 0 { progress(tally.progress) }
         for order in orders {
-            try await cluster.install(order.name, locals: order.program.locals, sources: sources) { worker, report in
-                if let loaded = tally.record(worker: worker, report) { progress(loaded) }
+            try await resumingAfterLosses {
+                try await cluster.install(order.name, locals: order.program.locals, sources: sources) {
+                    if let loaded = tally.record(worker: $0, $1) { progress(loaded) }
+                }
             }
             installed.insert(order.name)
         }
@@ -51,11 +83,14 @@ actor ClusterRunner: ProgramRunner {
         return names.map { ProgramKey($0) }
     }
 
-    func run(
-        _ key: ProgramKey, request: UInt64, inputs: [String: HostTensor]
-    ) async throws -> [String: HostTensor] {
-        try await cluster.run(key.name, request: request, inputs: inputs)
+    /// Installs again what a lost worker has interrupted; the cluster bounds how often that is.
+    private func resumingAfterLosses(_ body: () async throws -> Void) async throws {
+        while true {
+            do {
+                return try await body()
+            } catch ClusterError.interrupted {
+                try Task.checkCancellation()
+            }
+        }
     }
-
-    func release(request: UInt64) async { await cluster.release(request: request) }
 }

@@ -10,24 +10,26 @@ enum ClusterSession {
     private static let drainDeadline = Duration.seconds(600)
     /// How often `up` looks whether the cluster has failed.
     private static let healthInterval = Duration.milliseconds(250)
+    /// An order that has not come forward for so long has stalled, as for `/health/progress`.
+    private static let stallLimit = Duration.seconds(120)
     /// How long clients of a failed cluster may take to be told.
     private static let farewell = Duration.seconds(2)
 
     /// Starts a cluster, loads its model and serves clients: those on the control port, and those of the HTTP server.
     ///
     /// Returns after a signal; throws when the cluster fails.
-    static func up(_ configuration: ClusterConfiguration) async throws {
+    static func up(_ configuration: ClusterConfiguration, logger: Logger) async throws {
         let configuration = try configuration.resolvedForStart()
         let signals = StopSignals()
-        let logger = TerminalLog.logger(level: .notice)
-        let studio = try Studio(configuration: configuration, progress: Progress())
-        let cluster = Cluster(
-            settings: configuration.settings(
-                bind: configuration.control.endpoint, modelHash: studio.modelHash),
-            launcher: configuration.launcher(logger), logger: logger)
         let metrics = Metrics()
+        let studio = try Studio(configuration: configuration, progress: Progress(), metrics: metrics)
+        var settings = configuration.settings(bind: configuration.control.endpoint, modelHash: studio.modelHash)
+        settings.restartLimit = configuration.restarts
+        let cluster = Cluster(
+            settings: settings,
+            launcher: configuration.launcher(logger), logger: logger)
         let service = PictureService(
-            cluster: cluster, studio: studio, queueLimit: configuration.server.queueLimit, metrics: metrics)
+            cluster: cluster, studio: studio, settings: configuration.server, metrics: metrics)
         let jobs = JobService(cluster: cluster, service: service, studio: studio, logger: logger)
         guard configuration.server.isEnabled else {
             return try await run(cluster, studio, service, jobs, configuration, signals)
@@ -38,6 +40,8 @@ enum ClusterSession {
             continuation.yield(port)
             continuation.finish()
         }
+        let reload = ReloadSignal { reloadKeys(server, logger) }
+        defer { withExtendedLifetime(reload) {} }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 defer { continuation.finish() }
@@ -60,19 +64,40 @@ enum ClusterSession {
         }
     }
 
+    /// Reads the keys file again and says what came of it.
+    private static func reloadKeys(_ server: ImageServer, _ logger: Logger) {
+        ServiceManager.shared.reloading()
+        defer { ServiceManager.shared.ready() }
+        do {
+            guard let count = try server.reloadKeys() else {
+                return logger.notice("SIGHUP: this server has no keys to read again")
+            }
+            logger.notice("the keys were read again", metadata: ["keys": .stringConvertible(count)])
+        } catch {
+            logger.error("nobody is admitted until the keys are right", metadata: ["reason": "\(error)"])
+        }
+    }
+
     /// The life of the cluster, from its start to its end.
     private static func run(
         _ cluster: Cluster, _ studio: Studio, _ service: PictureService, _ jobs: JobService,
         _ configuration: ClusterConfiguration, _ signals: StopSignals
     ) async throws {
         do {
+            ServiceManager.shared.status("the workers are starting")
             try await signals.stopping(after: 1) {
                 try await cluster.start()
-                try await studio.prepare(on: cluster, pictures: configuration.batchDivisor) { service.loading($0) }
+                try await studio.prepare(on: cluster, pictures: configuration.batchDivisor) { progress in
+                    service.loading(progress)
+                    ServiceManager.shared.status(
+                        "loaded \(progress.loadedByteCount) of \(progress.byteCount) bytes of weights")
+                }
             }
             service.open()
             let endpoint = await cluster.endpoint ?? configuration.control.endpoint
             Terminal.shared.note("\(configuration.name) is ready at \(endpoint)")
+            ServiceManager.shared.status("serving \(configuration.name)")
+            ServiceManager.shared.ready()
             try await serve(service, jobs, cluster, signals)
         } catch {
             await service.stop()
@@ -88,6 +113,9 @@ enum ClusterSession {
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await jobs.run() }
+            if let interval = ServiceManager.shared.watchdogInterval {
+                group.addTask { await feedWatchdog(service, every: interval / 3) }
+            }
             group.addTask {
                 while await cluster.status.state != "failed" { try await Task.sleep(for: healthInterval) }
                 // Whoever waits for a picture hears from it which worker was lost, before all ends.
@@ -102,6 +130,7 @@ enum ClusterSession {
             }
             group.addTask {
                 guard await signals.received(1) else { return }
+                ServiceManager.shared.stopping()
                 Terminal.shared.note("stopping after the picture in progress; once more stops at once")
                 await withTaskGroup(of: Void.self) { ending in
                     ending.addTask {
@@ -124,6 +153,21 @@ enum ClusterSession {
                 return
             }
         }
+    }
+
+    /// Tells the service manager again and again that all is well, for as long as what runs comes forward.
+    private static func feedWatchdog(_ service: PictureService, every interval: Duration) async {
+        var stalled = false
+        repeat {
+            let queue = await service.status().queue
+            let isStalled = queue.running > 0 && queue.progressAge.map { $0 > stallLimit } == true
+            if !isStalled { ServiceManager.shared.alive() }
+            if stalled != isStalled {
+                ServiceManager.shared.status(isStalled ? "an order has stalled" : "serving")
+                stalled = isStalled
+            }
+            // Sleeping ends with an error when the cluster ends.
+        } while (try? await Task.sleep(for: interval)) != nil
     }
 
     /// The cluster failed while nobody waited for a picture; its own message is in the log.

@@ -1,4 +1,5 @@
 import Coordinator
+import Foundation
 import Logging
 import Models
 import Protocol
@@ -46,6 +47,14 @@ actor JobService {
 
     /// Places an order before the next one is looked at, so that all are served in the order in which they came.
     private func accept(_ order: Generate, from client: PeerID) async {
+        let id = "job_" + UUID().uuidString.replacing("-", with: "").lowercased()
+        await RequestScope.$id.withValue(id) {
+            logger.info("a client gives an order", metadata: ["client": "\(client)", "job": "\(order.job)"])
+            await place(order, from: client)
+        }
+    }
+
+    private func place(_ order: Generate, from client: PeerID) async {
         let job = Job(client: client, number: order.job)
         do {
             guard tasks[job] == nil else { throw ClientError(job: order.job, code: "request", message: Self.twice) }

@@ -14,6 +14,7 @@ final class Studio: Sendable {
     private let sources: [String: ParameterSource]
     private let environment: ReproducibilityRecord.Environment
     private let progress: Progress
+    private let metrics: Metrics?
     private let loop = Mutex<DecodingLoop?>(nil)
 
     /// Fingerprint of the model, which all members of the cluster must agree on.
@@ -22,17 +23,38 @@ final class Studio: Sendable {
     /// Opens the configuration's model and compiles it for the mesh; weights are not read.
     ///
     /// Throws `CheckpointError`, `ModelError`, `TokenizerError`, and `ShardingError` before any worker has started.
-    init(configuration: ClusterConfiguration, progress: Progress) throws {
+    ///
+    /// - Parameter metrics: where calls are counted.
+    init(configuration: ClusterConfiguration, progress: Progress, metrics: Metrics? = nil) throws {
         self.configuration = configuration
         self.progress = progress
+        self.metrics = metrics
         model = try ModelLoader.load(configuration.model)
         _ = try configuration.plan(of: model)
         sources = try model.loaded.sources()
         environment = ReproducibilityRecord.Environment(
             version: ProtocolVersion.build, model: model.loaded.name, modelHash: model.loaded.identity,
             dtype: configuration.model.dtype.rawValue, instructionSet: InstructionSet.current,
-            mesh: configuration.mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: ","))
+            mesh: configuration.mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: ","),
+            partialSums: configuration.partialSumsThatShow)
     }
+
+    /// The mesh.
+    var mesh: [ClusterSnapshot.Axis] { configuration.mesh.axes.map { .init(name: $0.name, size: $0.size) } }
+
+    /// What a request gets that leaves things open, and the sizes that there are.
+    var facts: ClusterSnapshot.Model {
+        let (defaults, generation) = (model.defaults, configuration.generation)
+        return ClusterSnapshot.Model(
+            width: defaults.width, height: defaults.height, sizeMultiple: model.sizeMultiple,
+            pixelLimit: model.tokenLimit * model.pixelsPerToken * model.pixelsPerToken,
+            steps: generation.steps ?? defaults.steps,
+            guidanceScale: Double(generation.guidanceScale ?? defaults.guidanceScale),
+            temperature: Double(generation.temperature ?? defaults.temperature.first))
+    }
+
+    /// How the pictures of a cluster's requests stand.
+    func status(on cluster: Cluster) async -> SchedulerStatus { await loop(on: cluster).status }
 
     /// Name of the model.
     var modelName: String { model.loaded.name }
@@ -78,23 +100,30 @@ final class Studio: Sendable {
     ) async throws -> Pictures {
         let pictures = try await paint(plan(of: try request(order)).request, on: cluster) { event in
             if let report = JobProgress(event, job: order.job) { await progress(report) }
+        } admitted: {
         }
         return Pictures(job: order.job, files: pictures.files, warnings: pictures.warnings)
     }
 
-    /// Makes the pictures of a plan's request; `tell` gets what happens meanwhile.
+    /// Makes the pictures of a plan's request.
     ///
-    /// Throws ``GenerationRequestError``, `PNGError` and what the cluster throws.
+    /// - Parameters:
+    ///   - tell: gets what happens meanwhile.
+    ///   - admitted: the request waits no more.
+    ///
+    /// Throws ``GenerationRequestError``, ``DeadlineError``, `PNGError` and what the cluster throws.
     func paint(
-        _ request: GenerationRequest, on cluster: Cluster, tell: @escaping @Sendable (PaintingEvent) async -> Void
+        _ request: GenerationRequest, terms: ServiceTerms = ServiceTerms(), on cluster: Cluster,
+        tell: @escaping @Sendable (PaintingEvent) async -> Void, admitted: @escaping @Sendable () async -> Void
     ) async throws -> PaintedPictures {
         let loop = loop(on: cluster)
         try await load(request, loop) { loaded in
             await tell(.loading(done: loaded.loadedByteCount, total: loaded.byteCount))
         }
         let warnings = Warnings()
-        let result = try await loop.generate(request) { event in
+        let result = try await loop.generate(request, terms: terms) { event in
             switch event {
+            case .admitted: await admitted()
             case .promptCut(let prompt, let tokens):
                 await warnings.add(
                     "the prompt '\(prompt.prefix(30))…' is too long: its last \(tokens) tokens are left out")
@@ -146,7 +175,11 @@ final class Studio: Sendable {
         loop.withLock { loop in
             if let loop { return loop }
             let runner = ClusterRunner(cluster: cluster, configuration: configuration, sources: sources)
-            let made = DecodingLoop(model: model, runner: runner, requests: RequestIdentifiers())
+            let metrics = metrics
+            let made = DecodingLoop(
+                model: model, runner: runner, requests: RequestIdentifiers(),
+                batchLimit: configuration.server.batchLimit, slots: configuration.server.slotCount,
+                observe: { metrics?.record($0) })
             loop = made
             return made
         }

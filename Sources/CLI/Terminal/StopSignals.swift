@@ -29,6 +29,9 @@ final class StopSignals: Sendable {
         }
     }
 
+    /// Signals so far.
+    var count: Int { state.withLock { $0.count } }
+
     /// Waits until so many signals have come; false when the task is cancelled first.
     func received(_ count: Int) async -> Bool {
         let id = state.withLock { state in

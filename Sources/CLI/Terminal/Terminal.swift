@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Synchronization
 
@@ -11,14 +12,23 @@ final class Terminal: Sendable {
     private struct State {
         /// Lines of the progress block that stand on the screen.
         var block: [String] = []
+        var format = LogFormat.text
     }
 
     private let state = Mutex(State())
-    /// True where standard error is a terminal.
-    let isInteractive: Bool
+    private let isTerminal: Bool
+
+    /// True where standard error is a terminal for people.
+    var isInteractive: Bool { isTerminal && format == .text }
+
+    /// Form of the lines on standard error.
+    var format: LogFormat {
+        get { state.withLock { $0.format } }
+        set { state.withLock { $0.format = newValue } }
+    }
 
     private init() {
-        isInteractive = isatty(STDERR_FILENO) == 1 && getenv("TERM").map { strcmp($0, "dumb") != 0 } ?? false
+        isTerminal = isatty(STDERR_FILENO) == 1 && getenv("TERM").map { strcmp($0, "dumb") != 0 } ?? false
     }
 
     /// Columns of the terminal; 80 where it does not say.
@@ -30,8 +40,19 @@ final class Terminal: Sendable {
     /// What was asked for, on standard output.
     func result(_ text: String) { Self.write(text + "\n", to: STDOUT_FILENO) }
 
+    /// Text of a view of the whole terminal, on standard output.
+    func draw(_ text: String) { Self.write(text, to: STDOUT_FILENO) }
+
     /// A message to the person in front, on standard error.
     func note(_ text: String) {
+        if format == .json {
+            return line(JSONLine.text(time: Date(), level: "notice", logger: "tessera", message: text))
+        }
+        line(text)
+    }
+
+    /// A line on standard error as it is.
+    func line(_ text: String) {
         state.withLock { state in
             let erase = Self.erasing(state.block)
             Self.write(erase + text + "\n" + Self.drawn(state.block), to: STDERR_FILENO)

@@ -70,6 +70,8 @@ extension Cluster {
             signals.yield(.cancelledInstall(id))
         }
         installed.insert(key)
+        programs.removeAll { $0.key == key }
+        programs.append(InstalledProgram(key: key, locals: locals, sources: sources))
         tracing?.trace.programs[key] = locals
         predictions[key] = CallPrediction.longest(locals)
         return reports
@@ -77,15 +79,19 @@ extension Cluster {
 
     /// Runs a program on all devices and puts its outputs together.
     ///
-    /// Throws ``ClusterError``, `CancellationError`; the request's residents are then lost.
+    /// - Parameter slots: the request whose residents each slot of the batch reads.
+    ///
+    /// Throws ``ClusterError``, `CancellationError`; what the call left for the request is then lost.
     public func run(
-        _ key: String, request: UInt64, inputs: [String: HostTensor]
+        _ key: String, request: UInt64, slots: [UInt64] = [], inputs: [String: HostTensor]
     ) async throws -> [String: HostTensor] {
-        try await call(key, request: request, inputs: inputs).outputs
+        try await call(key, request: request, slots: slots, inputs: inputs).outputs
     }
 
-    /// As ``run(_:request:inputs:)``, with what the call cost.
-    public func call(_ key: String, request: UInt64, inputs: [String: HostTensor]) async throws -> CallReport {
+    /// As ``run(_:request:slots:inputs:)``, with what the call cost.
+    public func call(
+        _ key: String, request: UInt64, slots: [UInt64] = [], inputs: [String: HostTensor]
+    ) async throws -> CallReport {
         try await waitUntilReady()
         guard installed.contains(key) else { throw ClusterError.unknownProgram(key: key) }
         let step = steps[request, default: 0]
@@ -100,7 +106,8 @@ extension Cluster {
                     program: key, request: request, step: step, remaining: Set(members.indices),
                     durations: members.map { _ in .zero }, sentByteCounts: members.map { _ in 0 },
                     deadline: deadline, end: now + deadline, continuation: continuation)
-                let run = Run(call: id, request: request, step: step, programKey: key, inputs: inputs)
+                let run = Run(
+                    call: id, request: request, slots: slots, step: step, programKey: key, inputs: inputs)
                 for index in members.indices { order(index, .run(run)) }
             }
         } onCancel: {
@@ -121,7 +128,7 @@ extension Cluster {
     }
 
     /// Tells the workers which requests have ended, as soon as they take orders.
-    private func flushReleases() {
+    func flushReleases() {
         guard case .ready = phase else { return }
         for request in releases.sorted() {
             for index in members.indices { order(index, .release(request: request)) }
@@ -134,7 +141,7 @@ extension Cluster {
         if case .ready = phase { return }
         if case .starting = phase { throw ClusterError.notReady(cluster: settings.name, state: "starting") }
         try await wait(
-            for: .ready, deadline: settings.abortDeadline + settings.connectDeadline, doing: "giving up a failed call")
+            for: .ready, deadline: patience, doing: "giving up a failed call")
     }
 
     // MARK: What workers answer
@@ -189,6 +196,7 @@ extension Cluster {
     func takeFailure(_ index: Int, _ failure: Failure) {
         switch failure.subject {
         case .program(let key):
+            noteInstallFailure(index, key, failure)
             finishInstall(
                 index, key,
                 .failure(
@@ -272,11 +280,11 @@ extension Cluster {
             } else if let install = installs.values.first(where: { now > $0.end }) {
                 fail(stuck(Array(install.remaining), "installing \(install.key)", settings.installDeadline))
             }
-        case .idle, .starting, .aborting, .failed, .stopping, .stopped: break
+        case .idle, .starting, .aborting, .recovering, .failed, .stopping, .stopped: break
         }
     }
 
-    private func stuck(_ ranks: [Int], _ doing: String, _ after: Duration) -> ClusterError {
+    func stuck(_ ranks: [Int], _ doing: String, _ after: Duration) -> ClusterError {
         .stuck(workers: Set(ranks).sorted().map { members[$0].spec.name }, doing: doing, after: after)
     }
 }

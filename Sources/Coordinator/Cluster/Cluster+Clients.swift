@@ -38,10 +38,38 @@ extension Cluster {
             cluster: settings.name, state: phase.word,
             workers: members.enumerated().map { index, member in
                 .init(
-                    name: member.spec.name, rank: index, state: member.session.state.rawValue,
+                    name: member.spec.name, rank: index, state: word(of: index),
                     host: member.session.hello?.host ?? "", processID: member.session.hello?.processID ?? 0,
-                    steps: member.session.steps)
-            }, queued: calls.count)
+                    steps: member.session.steps, memoryLimit: member.spec.memoryLimit, restarts: member.restarts,
+                    report: member.session.report)
+            }, queued: calls.count, reason: reason, epoch: epoch)
+    }
+
+    /// A word for a worker's state.
+    private func word(of index: Int) -> String {
+        let session = members[index].session
+        if case .recovering(let recovery) = phase, recovery.isLost(index) {
+            let isBack = members[index].process != nil || session.hello != nil
+            return isBack && !recovery.isAway(index) ? "returning" : "lost"
+        }
+        switch session.state {
+        case .closed: return "lost"
+        case .leaving: return "leaving"
+        case .expecting, .joined, .assigned, .bound, .connecting: return "joining"
+        case .ready:
+            if session.isInstalling { return "loading" }
+            return session.isCalling ? "computing" : "ready"
+        }
+    }
+
+    /// Why no orders are taken; empty where they are.
+    private var reason: String {
+        switch phase {
+        case .failed(let error): "\(error)"
+        case .aborting(_, let because): because
+        case .recovering(let recovery): recovery.because + " and is awaited again"
+        case .idle, .starting, .ready, .reconnecting, .stopping, .stopped: ""
+        }
     }
 
     /// Takes a message of a peer that is no worker.
@@ -83,7 +111,7 @@ extension Cluster.Phase {
         case .idle: "not started"
         case .starting: "starting"
         case .ready: "ready"
-        case .aborting, .reconnecting: "recovering"
+        case .aborting, .reconnecting, .recovering: "recovering"
         case .failed: "failed"
         case .stopping: "stopping"
         case .stopped: "stopped"

@@ -18,7 +18,8 @@ extension Cluster {
     /// Takes a signal of another thread.
     func take(_ signal: Signal) {
         switch signal {
-        case .exited(let index, let exit):
+        case .exited(let index, let generation, let exit):
+            guard members[index].generation == generation else { break }
             members[index].exit = exit
             handle(index, .exited(exit.status))
             settleLoss(index)
@@ -36,7 +37,7 @@ extension Cluster {
     func tick() {
         let now = now
         // Workers that never joined are named together, not one by one.
-        for index in members.indices {
+        for index in members.indices where !isAway(index) {
             if let since = members[index].disconnected, now - since > Self.exitGrace {
                 members[index].disconnected = nil
                 handle(index, .disconnected)
@@ -138,7 +139,7 @@ extension Cluster {
     }
 
     /// Passes an event to a worker's conversation and does what follows.
-    private func handle(_ index: Int, _ event: CoordinatorSession.Event) {
+    func handle(_ index: Int, _ event: CoordinatorSession.Event) {
         let doing = members[index].session.activity
         for action in members[index].session.handle(event, now: now) {
             switch action {
@@ -150,7 +151,9 @@ extension Cluster {
             case .bound: break
             case .ready: finishReconnect()
             case .progress(let report): tell(index, report)
-            case .installed(let report): finishInstall(index, report.programKey, .success(report))
+            case .installed(let report):
+                noteInstalled(index)
+                finishInstall(index, report.programKey, .success(report))
             case .result(let result): finishCall(index, result)
             case .traced(let report): finishTrace(index, report)
             case .failure(let failure): takeFailure(index, failure)
@@ -164,7 +167,7 @@ extension Cluster {
 
     private var isServing: Bool {
         switch phase {
-        case .ready, .aborting, .reconnecting: true
+        case .ready, .aborting, .reconnecting, .recovering: true
         case .idle, .starting, .failed, .stopping, .stopped: false
         }
     }
@@ -200,11 +203,7 @@ extension Cluster {
         members[index].process?.kill()
         switch phase {
         case .starting: fail(.startFailed(cluster: settings.name, problems: startProblems(index, loss.loss)))
-        case .ready, .aborting, .reconnecting:
-            fail(
-                .workerLost(
-                    worker: members[index].spec.name, rank: index, loss: loss.loss.description, doing: loss.doing,
-                    log: members[index].exit?.lastLines ?? []))
+        case .ready, .aborting, .reconnecting, .recovering: recover(from: index, loss.loss, doing: loss.doing)
         case .idle, .failed, .stopping, .stopped: break
         }
     }
@@ -227,7 +226,7 @@ extension Cluster {
     func fail(_ error: ClusterError) {
         switch phase {
         case .failed, .stopping, .stopped: return
-        case .idle, .starting, .ready, .aborting, .reconnecting: break
+        case .idle, .starting, .ready, .aborting, .reconnecting, .recovering: break
         }
         logger.error("cluster failed", metadata: ["reason": "\(error)"])
         phase = .failed(error)
@@ -235,8 +234,22 @@ extension Cluster {
         for index in members.indices { order(index, .abort(reason: error.description)) }
     }
 
-    /// Ends everything in flight with an error.
+    /// True for a worker that was lost and whose new process has not been started yet.
+    func isAway(_ index: Int) -> Bool {
+        if case .recovering(let recovery) = phase { recovery.isAway(index) } else { false }
+    }
+
+    /// Ends everything in flight with an error, waits for the cluster among it.
     func failEverything(_ error: ClusterError) {
+        interrupt(with: error)
+        for (id, wait) in waits where !wait.isFinal {
+            waits[id] = nil
+            wait.continuation.resume(throwing: error)
+        }
+    }
+
+    /// Ends what the workers have been told to do with an error.
+    func interrupt(with error: ClusterError) {
         for (id, call) in calls {
             calls[id] = nil
             call.continuation.resume(throwing: error)
@@ -247,10 +260,6 @@ extension Cluster {
         }
         for (id, wait) in traceWaits {
             traceWaits[id] = nil
-            wait.continuation.resume(throwing: error)
-        }
-        for (id, wait) in waits where !wait.isFinal {
-            waits[id] = nil
             wait.continuation.resume(throwing: error)
         }
     }

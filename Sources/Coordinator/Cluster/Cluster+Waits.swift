@@ -64,12 +64,13 @@ extension Cluster {
         case .failed(let error): error
         case .stopping, .stopped: .stopped(cluster: settings.name)
         case .idle: .notReady(cluster: settings.name, state: "not started")
-        case .starting, .ready, .aborting, .reconnecting: nil
+        case .starting, .ready, .aborting, .reconnecting, .recovering: nil
         }
     }
 
     /// Resumes the tasks whose conditions hold or whose time is over.
     func check() {
+        advanceRecovery()
         let now = now
         for (id, wait) in waits.sorted(by: { $0.key < $1.key }) {
             if holds(wait.condition) {

@@ -6,8 +6,9 @@ import Transport
 ///
 /// ``start()`` brings it up and ``shutdown(reason:drain:)`` must end it; ``withCluster(_:launcher:logger:body:)`` does
 /// both. In between programs are installed and run on all devices at once. When a worker is lost all calls fail, by its
-/// name, and the cluster takes no more; when a call merely fails, all devices give up what they run, make new links in a
-/// new epoch, and the cluster goes on.
+/// name, and the cluster takes no more, unless ``ClusterSettings/restartLimit`` allows to start it anew: then the calls
+/// are merely interrupted. When a call fails, all devices give up what they run, make new links in a new epoch, and the
+/// cluster goes on.
 public actor Cluster {
     /// How often sessions look at the clock.
     static let tickInterval = Duration.milliseconds(50)
@@ -25,6 +26,8 @@ public actor Cluster {
         case aborting(since: Duration, because: String)
         /// After a failed call: makes new links.
         case reconnecting(since: Duration)
+        /// After the loss of workers: waits until they are back.
+        case recovering(Recovery)
         case failed(ClusterError)
         case stopping
         case stopped
@@ -37,6 +40,10 @@ public actor Cluster {
         var peer: PeerID?
         var process: (any LaunchedWorker)?
         var exit: WorkerExit?
+        /// Counts its processes, so that the end of an old one is not taken for the end of the new one.
+        var generation = 0
+        /// How often it was started anew.
+        var restarts = 0
         /// When its connection ended, where the reason is still awaited.
         var disconnected: Duration?
         /// Why it was lost, where the end of its process is still awaited.
@@ -48,7 +55,7 @@ public actor Cluster {
 
     /// What reaches the cluster from other threads and from cancelled tasks.
     enum Signal: Sendable {
-        case exited(index: Int, WorkerExit)
+        case exited(index: Int, generation: Int, WorkerExit)
         case cancelledCall(UInt64)
         case cancelledInstall(UInt64)
         case cancelledTrace(UInt64)
@@ -84,6 +91,11 @@ public actor Cluster {
     /// Nil: nothing is recorded.
     var tracing: Tracing?
     var installed: Set<String> = []
+    /// In the order in which they were installed.
+    var programs: [InstalledProgram] = []
+    var restarts: RestartBudget
+    /// The last losses, with the time of each.
+    var losses: [(since: Duration, incident: ClusterIncident)] = []
     /// Longest time that the plan predicts for a call of each installed program.
     var predictions: [String: Duration] = [:]
     var steps: [UInt64: UInt32] = [:]
@@ -96,6 +108,8 @@ public actor Cluster {
     /// Without a launcher all workers must join by themselves.
     public init(settings: ClusterSettings, launcher: (any Launcher)?, logger: Logger) {
         self.settings = settings
+        restarts = RestartBudget(
+            limit: settings.restartLimit, window: settings.restartWindow, delay: settings.restartDelay)
         self.launcher = launcher
         var logger = logger
         logger[metadataKey: "cluster"] = "\(settings.name)"
@@ -201,28 +215,37 @@ public actor Cluster {
     }
 
     private func launch() throws(ClusterError) {
+        members = settings.workers.map { Member(spec: $0, session: session(of: $0.name)) }
+        for index in members.indices where members[index].spec.isLaunched { try launch(index) }
+    }
+
+    /// A conversation that waits for the HELLO of a worker.
+    func session(of worker: String) -> CoordinatorSession {
         let terms = CoordinatorSession.Terms(
             clusterID: settings.name, buildVersion: settings.buildVersion, modelHash: settings.modelHash,
             heartbeat: settings.heartbeat, silence: settings.silence, joinDeadline: settings.joinDeadline)
-        members = settings.workers.map {
-            Member(spec: $0, session: CoordinatorSession(worker: $0.name, terms: terms, now: now))
+        return CoordinatorSession(worker: worker, terms: terms, now: now)
+    }
+
+    /// Starts a worker's process.
+    func launch(_ index: Int) throws(ClusterError) {
+        let (name, generation) = (members[index].spec.name, members[index].generation)
+        guard let launcher, let endpoint = server?.endpoint else {
+            throw .launchFailed(worker: name, reason: "the cluster has no launcher")
         }
-        for index in members.indices where members[index].spec.isLaunched {
-            let name = members[index].spec.name
-            guard let launcher, let endpoint = server?.endpoint else {
-                throw .launchFailed(worker: name, reason: "the cluster has no launcher")
-            }
-            let order = LaunchOrder(name: name, connect: endpoint, clusterID: settings.name)
-            let signals = signals
-            members[index].process = try launcher.launch(order) { signals.yield(.exited(index: index, $0)) }
+        let order = LaunchOrder(name: name, connect: endpoint, clusterID: settings.name)
+        let signals = signals
+        members[index].process = try launcher.launch(order) {
+            signals.yield(.exited(index: index, generation: generation, $0))
         }
     }
 
-    private func assignment(_ index: Int) -> Assign {
+    func assignment(_ index: Int) -> Assign {
         Assign(
             rank: index, deviceCount: members.count, dtype: settings.dtype, threads: members[index].spec.threads,
             memoryLimit: members[index].spec.memoryLimit, heartbeat: settings.heartbeat,
-            silence: settings.coordinatorSilence, callDeadline: settings.peerDeadline)
+            silence: settings.coordinatorSilence, callDeadline: settings.peerDeadline,
+            carrier: settings.carrier)
     }
 
     /// Orders all workers to connect to each other in a new epoch.

@@ -10,6 +10,8 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
     case incompleteOutput(program: String, output: String, reason: String)
     /// A program could not be installed on a worker.
     case installFailed(worker: String, program: String, code: String, message: String)
+    /// A worker is gone and is awaited again: the call may be made anew, as a new request.
+    case interrupted(worker: String, rank: Int, loss: String, doing: String)
     /// A worker's process could not be started.
     case launchFailed(worker: String, reason: String)
     /// An order came before the start or while the cluster is in this state.
@@ -24,6 +26,9 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
     case unknownProgram(key: String)
     /// A worker is gone, and with it all calls.
     case workerLost(worker: String, rank: Int, loss: String, doing: String, log: [String])
+    /// A worker is gone, and workers were started anew too often already.
+    case workerLostTooOften(
+        worker: String, rank: Int, loss: String, restarts: Int, within: Duration, log: [String])
 
     /// A stable word for logs, metrics and JSON.
     public var code: String {
@@ -33,6 +38,7 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
         case .endpoint: "endpoint"
         case .incompleteOutput: "incompleteOutput"
         case .installFailed: "installFailed"
+        case .interrupted: "interrupted"
         case .launchFailed: "launchFailed"
         case .notReady: "notReady"
         case .startFailed: "startFailed"
@@ -40,6 +46,7 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
         case .stuck: "stuck"
         case .unknownProgram: "unknownProgram"
         case .workerLost: "workerLost"
+        case .workerLostTooOften: "workerLostTooOften"
         }
     }
 
@@ -57,6 +64,9 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
             "the workers' parts of output \(output) of \(program) do not make a whole: \(reason)"
         case .installFailed(let worker, let program, _, let message):
             "program \(program) could not be installed on worker \(worker): \(message)"
+        case .interrupted(let worker, let rank, let loss, let doing):
+            "worker \(worker) (rank \(rank)) \(loss) while \(doing): the cluster waits for it to come back, and orders go"
+                + " on from their last step"
         case .launchFailed(let worker, let reason): "worker \(worker) could not be started: \(reason)"
         case .notReady(let cluster, let state):
             "cluster \(cluster) is \(state) and takes no orders: start it first"
@@ -70,6 +80,9 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
         case .workerLost(let worker, let rank, let loss, let doing, let log):
             "worker \(worker) (rank \(rank)) \(loss) while \(doing): start the cluster again, and look at the worker's"
                 + " log if it happens again" + Self.quote(log)
+        case .workerLostTooOften(let worker, let rank, let loss, let restarts, let within, let log):
+            "worker \(worker) (rank \(rank)) \(loss), and workers were started anew \(restarts) times within \(within):"
+                + " look at its log and at the memory of its machine" + Self.quote(log)
         }
     }
 

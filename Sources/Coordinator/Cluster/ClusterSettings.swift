@@ -1,3 +1,4 @@
+public import Program
 public import Protocol
 public import Tensor
 
@@ -49,6 +50,8 @@ public struct ClusterSettings: Sendable {
     public var coordinatorSilence: Duration
     /// Longest wait for a peer inside a call.
     public var peerDeadline: Duration
+    /// What carries data between workers.
+    public var carrier: Carrier
     /// Longest call, unless the plan predicts more (``CallPrediction``).
     public var callDeadline: Duration
     /// Longest installation of a program.
@@ -57,6 +60,12 @@ public struct ClusterSettings: Sendable {
     public var abortDeadline: Duration
     /// How long workers may take to finish before they are killed.
     public var shutdownDeadline: Duration
+    /// Lost workers that are started anew, or awaited again, within ``restartWindow``; 0: a lost worker ends the cluster.
+    public var restartLimit: Int
+    /// Time that a restart counts for.
+    public var restartWindow: Duration
+    /// Pause before the first restart; every further one within the window doubles it.
+    public var restartDelay: Duration
 
     /// Makes settings.
     public init(
@@ -66,7 +75,8 @@ public struct ClusterSettings: Sendable {
         silence: Duration = .seconds(2), coordinatorSilence: Duration = .seconds(5),
         peerDeadline: Duration = .seconds(60), callDeadline: Duration = .seconds(300),
         installDeadline: Duration = .seconds(1800), abortDeadline: Duration = .seconds(10),
-        shutdownDeadline: Duration = .seconds(3)
+        shutdownDeadline: Duration = .seconds(3), restartLimit: Int = 0, restartWindow: Duration = .seconds(600),
+        restartDelay: Duration = .milliseconds(500), carrier: Carrier = .automatic
     ) {
         self.name = name
         self.workers = workers
@@ -84,5 +94,9 @@ public struct ClusterSettings: Sendable {
         self.installDeadline = installDeadline
         self.abortDeadline = abortDeadline
         self.shutdownDeadline = shutdownDeadline
+        self.restartLimit = restartLimit
+        self.restartWindow = restartWindow
+        self.restartDelay = restartDelay
+        self.carrier = carrier
     }
 }

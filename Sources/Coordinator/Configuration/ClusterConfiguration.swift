@@ -19,14 +19,20 @@ public struct ClusterConfiguration: Sendable, Hashable {
     public var automatic: MeshSearch.Objective?
     /// What the file says about links.
     public var links: LinkSettings
+    /// How partial sums travel between workers.
+    public var partialSums: PartialSums
     /// What was measured of the workers and their links; nil: nothing.
     public var measured: MachineProfile?
+    /// How messages are hidden behind computing.
+    public var overlap: Overlap
     /// Which mesh axes each logical axis is split over, and shardings written down for single parameters.
     public var rules: LogicalAxisRules
     /// How workers come to life.
     public var launcher: LauncherKind
     /// The workers; as many as the mesh has devices.
     public var workers: [WorkerSettings]
+    /// Lost workers that `up` starts anew within ten minutes before it gives up; 0: a lost worker ends the cluster.
+    public var restarts: Int
     /// How workers exchange activations.
     public var dataPlane: DataPlaneSettings
     /// Where the coordinator listens for workers and clients.
@@ -44,6 +50,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
     public static let defaultControl = NetworkAddress(host: "127.0.0.1", port: 29600)
     /// Address that the HTTP server has where nothing else is said.
     public static let defaultServer = NetworkAddress(host: "127.0.0.1", port: 8000)
+    /// ``restarts`` where nothing else is said.
+    public static let defaultRestarts = 8
     /// Most devices that a mesh may have.
     public static let deviceCountMax = 1024
 
@@ -52,8 +60,10 @@ public struct ClusterConfiguration: Sendable, Hashable {
         name: String = "tessera", model: ModelSettings, generation: GenerationSettings = GenerationSettings(),
         mesh: Mesh = .single,
         rules: LogicalAxisRules = LogicalAxisRules([:]),
-        launcher: LauncherKind = .local, workers: [WorkerSettings], automatic: MeshSearch.Objective? = nil,
-        links: LinkSettings = LinkSettings(), measured: MachineProfile? = nil,
+        launcher: LauncherKind = .local, workers: [WorkerSettings], restarts: Int = Self.defaultRestarts,
+        automatic: MeshSearch.Objective? = nil,
+        links: LinkSettings = LinkSettings(), partialSums: PartialSums = .f32, measured: MachineProfile? = nil,
+        overlap: Overlap = .auto,
         dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
         server: ServerSettings = ServerSettings(), warnings: [ConfigurationProblem] = []
     ) {
@@ -64,10 +74,13 @@ public struct ClusterConfiguration: Sendable, Hashable {
         self.mesh = mesh
         self.automatic = automatic
         self.links = links
+        self.partialSums = partialSums
         self.measured = measured
+        self.overlap = overlap
         self.rules = rules
         self.launcher = launcher
         self.workers = workers
+        self.restarts = restarts
         self.dataPlane = dataPlane
         self.control = control
         self.server = server

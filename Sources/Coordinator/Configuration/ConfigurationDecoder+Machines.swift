@@ -1,3 +1,4 @@
+import Models
 import Sharding
 import Yams
 
@@ -39,6 +40,28 @@ extension ConfigurationDecoder {
         guard objective != nil, let setting = reader.setting(top, "objective") else { return }
         reader.note(
             "has no effect without 'mesh: auto'", at: setting.location, keyPath: "objective", severity: .warning)
+    }
+
+    /// How partial sums travel; of an f32 model they are f32 either way.
+    func partialSums(_ top: ConfigurationSection, dtype: ModelPrecision) -> PartialSums {
+        let choice = reader.choice(top, "partial_sums", of: PartialSums.allCases.map(\.rawValue))
+        let result = choice.flatMap(PartialSums.init) ?? .f32
+        if result == .activations, dtype == .f32, let setting = reader.setting(top, "partial_sums") {
+            reader.note(
+                "has no effect: the model's activations are f32", at: setting.location, keyPath: setting.keyPath,
+                severity: .warning)
+        }
+        return result
+    }
+
+    /// How messages are hidden.
+    func overlap(_ top: ConfigurationSection) -> Overlap {
+        switch reader.choice(top, "overlap", of: ["auto", "blocks", "messages", "off"]) {
+        case "blocks": .blocks(2)
+        case "messages": .messages
+        case "off": .off
+        default: .auto
+        }
     }
 
     /// The links' figures.

@@ -1,11 +1,15 @@
 import Glibc
+import Yams
 
 extension ConfigurationDecoder {
     /// The `server:` section; problems are noted.
     func server(_ top: ConfigurationSection) -> ServerSettings {
         let section = reader.section(
             top.values["server"], keyPath: "server",
-            keys: ["enabled", "host", "port", "queue", "keys", "limits", "jobs", "results", "public_url"])
+            keys: [
+                "enabled", "host", "port", "queue", "batch", "slots", "keys", "cors", "limits", "jobs", "results",
+                "public_url",
+            ])
         var settings = ServerSettings()
         if let enabled = reader.choice(section, "enabled", of: ["true", "false"]) {
             settings.isEnabled = enabled == "true"
@@ -14,7 +18,10 @@ extension ConfigurationDecoder {
             host: host(section) ?? settings.address.host,
             port: reader.integer(section, "port", in: 0...65535) ?? settings.address.port)
         settings.queueLimit = reader.integer(section, "queue", in: 1...10_000) ?? settings.queueLimit
+        settings.batchLimit = reader.integer(section, "batch", in: 1...64) ?? settings.batchLimit
+        settings.slots = reader.integer(section, "slots", in: 1...1024)
         settings.keysPath = keysPath(section)
+        settings.origins = origins(section)
         settings.limits = limits(section)
         settings.jobs = jobs(section)
         settings.results = results(section)
@@ -27,6 +34,29 @@ extension ConfigurationDecoder {
                     + "use it, or take 127.0.0.1", at: host.location, keyPath: host.keyPath)
         }
         return settings
+    }
+
+    /// Origins (RFC 6454, 6.2) whose pages may use the server.
+    private func origins(_ section: ConfigurationSection) -> [String] {
+        guard let node = section.values["cors"], !ConfigurationReader.isNull(node) else { return [] }
+        guard case .sequence(let sequence) = node, sequence.count <= 64 else {
+            reader.note(
+                "a list of at most 64 origins belongs here, such as ['https://studio.example']",
+                at: ConfigurationReader.location(of: node), keyPath: "server.cors")
+            return []
+        }
+        return sequence.enumerated().compactMap { index, item in
+            if case .scalar(let scalar) = item, Self.isOrigin(scalar.string) { return scalar.string.lowercased() }
+            reader.note(
+                "an origin is a scheme and a host, without a path: 'https://studio.example' or 'http://localhost:3000'; "
+                    + "there is no '*'", at: ConfigurationReader.location(of: item), keyPath: "server.cors[\(index)]")
+            return nil
+        }
+    }
+
+    private static func isOrigin(_ text: String) -> Bool {
+        text.utf8.count <= 300
+            && text.wholeMatch(of: /https?:\/\/([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/) != nil
     }
 
     private func limits(_ server: ConfigurationSection) -> ServerSettings.Limits {

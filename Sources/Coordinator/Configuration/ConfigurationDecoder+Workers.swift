@@ -7,12 +7,14 @@ extension ConfigurationDecoder {
     /// The workers; nil where their number is wrong (and noted).
     func workers(
         _ top: ConfigurationSection, axes: [Mesh.Axis]?, isAutomatic: Bool = false
-    ) -> (launcher: LauncherKind, workers: [WorkerSettings]?) {
+    ) -> (launcher: LauncherKind, workers: [WorkerSettings]?, restarts: Int) {
         let section = reader.section(
-            top.values["workers"], keyPath: "workers", keys: ["launcher", "count", "list"] + Self.settingKeys)
+            top.values["workers"], keyPath: "workers",
+            keys: ["launcher", "count", "list", "restarts"] + Self.settingKeys)
         let launcher =
             reader.choice(section, "launcher", of: LauncherKind.allCases.map(\.rawValue)).flatMap(LauncherKind.init)
             ?? .local
+        let restarts = reader.integer(section, "restarts", in: 0...1000) ?? ClusterConfiguration.defaultRestarts
         let common = settings(section, defaults: WorkerSettings(name: ""))
         let count = reader.integer(section, "count", in: 1...ClusterConfiguration.deviceCountMax)
         let deviceCount = axes?.reduce(1) { $0 * $1.size }
@@ -28,13 +30,13 @@ extension ConfigurationDecoder {
                     at: top.location(of: section.node == nil ? "mesh" : "workers"),
                     keyPath: "workers")
             }
-            return (launcher, (deviceCount ?? count).map { Self.workers($0, common) })
+            return (launcher, (deviceCount ?? count).map { Self.workers($0, common) }, restarts)
         }
         if section.values["count"] != nil {
             reader.note(
                 "give either 'count' or 'list', not both", at: section.location(of: "count"), keyPath: "workers.count")
         }
-        return (launcher, listed(list, section, common: common, axes: axes))
+        return (launcher, listed(list, section, common: common, axes: axes), restarts)
     }
 
     private static func workers(_ count: Int, _ common: WorkerSettings) -> [WorkerSettings] {

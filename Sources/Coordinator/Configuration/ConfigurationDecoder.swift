@@ -13,8 +13,8 @@ struct ConfigurationDecoder {
     let checksFiles: Bool
 
     private static let keys = [
-        "name", "model", "generation", "mesh", "objective", "rules", "overrides", "workers", "links", "profile",
-        "data_plane", "control", "server",
+        "name", "model", "generation", "mesh", "objective", "rules", "overrides", "partial_sums", "workers", "links",
+        "profile", "overlap", "data_plane", "control", "server",
     ]
 
     /// The configuration; nil where something without which it cannot exist is wrong (and noted).
@@ -31,7 +31,7 @@ struct ConfigurationDecoder {
         var rules = LogicalAxisRules(LogicalAxis.defaultRules(mesh: ["data"]))
         if automatic == nil { rules = self.rules(top, axes: written ?? [], hasOverrides: !overrides.isEmpty) }
         rules.overrides = overrides
-        let (launcher, workers) = workers(top, axes: written, isAutomatic: automatic != nil)
+        let (launcher, workers, restarts) = workers(top, axes: written, isAutomatic: automatic != nil)
         let links = links(top, workers: workers)
         let profile = profile(top, workers: workers)
         let axes = automatic == nil ? written : workers.map { [Mesh.Axis("data", $0.count)] }
@@ -46,9 +46,9 @@ struct ConfigurationDecoder {
         guard let model, let axes, let workers, axes.reduce(1, { $0 * $1.size }) == workers.count else { return nil }
         return ClusterConfiguration(
             name: name, model: model, generation: generation, mesh: Mesh(axes, speeds: workers.map(\.speed)),
-            rules: rules, launcher: launcher, workers: workers, automatic: automatic, links: links,
-            measured: profile?.profile,
-            dataPlane: dataPlane, control: control, server: server)
+            rules: rules, launcher: launcher, workers: workers, restarts: restarts, automatic: automatic,
+            links: links, partialSums: partialSums(top, dtype: model.dtype), measured: profile?.profile,
+            overlap: overlap(top), dataPlane: dataPlane, control: control, server: server)
     }
 
     // MARK: Model
@@ -148,7 +148,7 @@ struct ConfigurationDecoder {
     private func dataPlane(_ top: ConfigurationSection) -> DataPlaneSettings {
         let section = reader.section(
             top.values["data_plane"], keyPath: "data_plane",
-            keys: ["host", "join_deadline", "load_deadline", "collective_deadline", "call_deadline"])
+            keys: ["host", "carrier", "join_deadline", "load_deadline", "collective_deadline", "call_deadline"])
         var settings = DataPlaneSettings()
         func deadline(_ key: String) -> Duration? {
             reader.quantity(
@@ -157,6 +157,8 @@ struct ConfigurationDecoder {
             ).map { .milliseconds($0) }
         }
         settings.host = host(section) ?? settings.host
+        let carrier = reader.choice(section, "carrier", of: Carrier.allCases.map(\.rawValue))
+        settings.carrier = carrier.flatMap(Carrier.init) ?? settings.carrier
         settings.joinDeadline = deadline("join_deadline") ?? settings.joinDeadline
         settings.loadDeadline = deadline("load_deadline") ?? settings.loadDeadline
         settings.collectiveDeadline = deadline("collective_deadline") ?? settings.collectiveDeadline

@@ -1,3 +1,5 @@
+public import Program
+
 /// Where something listens.
 public struct NetworkAddress: Sendable, Hashable, CustomStringConvertible {
     /// Name or number of the interface.
@@ -21,6 +23,8 @@ public struct NetworkAddress: Sendable, Hashable, CustomStringConvertible {
 public struct DataPlaneSettings: Sendable, Hashable {
     /// Interface that workers bind their data sockets to.
     public var host: String
+    /// What carries data between workers.
+    public var carrier: Carrier
     /// How long a started worker may take to join.
     public var joinDeadline: Duration
     /// How long loading a worker's weights may take.
@@ -32,10 +36,12 @@ public struct DataPlaneSettings: Sendable, Hashable {
 
     /// Makes settings.
     public init(
-        host: String = "127.0.0.1", joinDeadline: Duration = .seconds(30), loadDeadline: Duration = .seconds(600),
-        collectiveDeadline: Duration = .seconds(60), callDeadline: Duration = .seconds(300)
+        host: String = "127.0.0.1", carrier: Carrier = .automatic, joinDeadline: Duration = .seconds(30),
+        loadDeadline: Duration = .seconds(600), collectiveDeadline: Duration = .seconds(60),
+        callDeadline: Duration = .seconds(300)
     ) {
         self.host = host
+        self.carrier = carrier
         self.joinDeadline = joinDeadline
         self.loadDeadline = loadDeadline
         self.collectiveDeadline = collectiveDeadline

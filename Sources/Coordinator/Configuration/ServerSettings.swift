@@ -48,10 +48,16 @@ public struct ServerSettings: Sendable, Hashable {
     public var isEnabled: Bool
     /// Where it listens.
     public var address: NetworkAddress
-    /// Orders that wait, of all clients together; one more is turned away.
+    /// Orders that wait, of all clients together, besides those in progress; one more is turned away.
     public var queueLimit: Int
+    /// Most pictures in one step.
+    public var batchLimit: Int
+    /// Most pictures in progress; nil: twice the batch limit.
+    public var slots: Int?
     /// File with the hashes of the keys that clients show; nil: everybody who reaches the server may use it.
     public var keysPath: String?
+    /// Web origins besides the server's own whose pages may use it ("https://studio.example"); none: no other page may.
+    public var origins: [String]
     /// How large a request may be.
     public var limits: Limits
     /// Where accepted jobs and finished pictures are kept.
@@ -61,16 +67,23 @@ public struct ServerSettings: Sendable, Hashable {
     /// What clients reach the server by, without a slash at the end; nil: what they call it.
     public var publicURL: String?
 
+    /// Pictures that may be in progress.
+    public var slotCount: Int { slots ?? 2 * batchLimit }
+
     /// Makes settings.
     public init(
         isEnabled: Bool = true, address: NetworkAddress = ClusterConfiguration.defaultServer, queueLimit: Int = 32,
-        keysPath: String? = nil, limits: Limits = Limits(), jobs: JobStorage = .memory,
+        batchLimit: Int = DecodingLoop.defaultBatchLimit, slots: Int? = nil, keysPath: String? = nil,
+        origins: [String] = [], limits: Limits = Limits(), jobs: JobStorage = .memory,
         results: Retention = Retention(), publicURL: String? = nil
     ) {
         self.isEnabled = isEnabled
         self.address = address
         self.queueLimit = queueLimit
+        self.batchLimit = batchLimit
+        self.slots = slots
         self.keysPath = keysPath
+        self.origins = origins
         self.limits = limits
         self.jobs = jobs
         self.results = results

@@ -3,132 +3,105 @@ import Tensor
 
 /// Parallel decoding (MaskGIT, §3.2) of one model on one runner: prompt in, pictures out.
 ///
-/// The loop holds the only state of a generation, a ``DecodingState``; the devices hold what `text` left. Requests may
-/// run side by side.
+/// Requests may be made side by side: a ``DecodingScheduler`` decodes their pictures together, step by step. It holds the
+/// only state of a generation, a ``DecodingState`` a picture; the devices hold what `text` left.
 public struct DecodingLoop: Sendable {
     /// The model.
     public let model: any ImageModel
     /// Where its programs run.
     public let runner: any ProgramRunner
-    /// Most pictures that are decoded together; more are decoded batch after batch.
+    /// Most pictures that are decoded together.
     public let batchLimit: Int
 
-    private let requests: RequestIdentifiers
-    let programs: InstalledPrograms
-    let now: @Sendable () -> Duration
+    private let scheduler: DecodingScheduler
+    private let programs: InstalledPrograms
 
     /// Makes a loop.
     ///
     /// - Parameters:
     ///   - requests: shared by all that use the runner.
-    ///   - now: time since some fixed moment, for the estimates.
+    ///   - batchLimit: most pictures in one call.
+    ///   - slots: most pictures that have been begun and are not done; nil: twice the batch limit.
+    ///   - now: time since some fixed moment.
+    ///   - observe: told of every call that has ended.
     public init(
-        model: any ImageModel, runner: any ProgramRunner, requests: RequestIdentifiers, batchLimit: Int = 8,
-        now: (@Sendable () -> Duration)? = nil
+        model: any ImageModel, runner: any ProgramRunner, requests: RequestIdentifiers,
+        batchLimit: Int = Self.defaultBatchLimit, slots: Int? = nil, now: (@Sendable () -> Duration)? = nil,
+        observe: @escaping @Sendable (SchedulerReport) -> Void = { _ in }
     ) {
         precondition(batchLimit >= 1, "a batch has at least one picture")
         self.model = model
         self.runner = runner
-        self.requests = requests
         self.batchLimit = batchLimit
         programs = InstalledPrograms(model: model, runner: runner)
         let start = ContinuousClock.now
-        self.now = now ?? { ContinuousClock.now - start }
+        scheduler = DecodingScheduler(
+            model: model, runner: runner, programs: programs, requests: requests, batchLimit: batchLimit,
+            slotCount: slots ?? 2 * batchLimit, now: now ?? { ContinuousClock.now - start }, observe: observe)
     }
 
-    /// Builds and installs the programs that a request needs, without running them.
+    /// Most pictures in one call, unless it is said otherwise.
+    public static let defaultBatchLimit = 8
+
+    /// Builds and installs the programs that a request needs when it is alone, without running them.
     ///
-    /// - Parameter progress: told how far loading is.
+    /// - Parameters:
+    ///   - sizes: further batch sizes, for requests side by side; others are installed when they are wanted.
+    ///   - progress: told how far loading is.
     /// - Throws: ``GenerationRequestError`` and what the runner throws.
     public func prepare(
-        _ request: GenerationRequest, noise: GenerationNoise = .generated,
+        _ request: GenerationRequest, noise: GenerationNoise = .generated, sizes: [Int] = [],
         progress: @escaping @Sendable (LoadingProgress) -> Void = { _ in }
     ) async throws {
         let plan = try GenerationPlan(request, for: model)
-        try await prepare(plan, batches: batches(of: plan, from: 0), noise: noise, progress: progress)
-    }
-
-    /// All programs of a request, before the first of them runs.
-    private func prepare(
-        _ plan: GenerationPlan, batches: [Range<Int>], noise: GenerationNoise,
-        progress: @escaping @Sendable (LoadingProgress) -> Void = { _ in }
-    ) async throws {
-        let slots = batches.flatMap { batch in
-            let shape = shape(plan, pictures: batch.count)
-            var slots: [InstalledPrograms.Slot] = [
-                .init(role: .text, shape: shape.withoutGrid)
-            ]
-            for step in plan.startStep..<plan.stepCount {
-                let slot = InstalledPrograms.Slot(role: plan.role(step: step, noise: noise.step), shape: shape)
-                if !slots.contains(slot) { slots.append(slot) }
-            }
-            slots.append(.init(role: .decode, shape: shape.withoutGuidance))
-            if plan.request.editing != nil { slots.append(.init(role: .encode, shape: shape.single)) }
-            return slots
-        }
-        try await programs.install(slots, progress: progress)
+        try await programs.install(
+            plan.programs(noise: noise.step, batchLimit: batchLimit, sizes: sizes), progress: progress)
     }
 
     /// Serves a request.
     ///
     /// - Parameters:
     ///   - noise: where randomness comes from.
-    ///   - state: where to go on, from an earlier ``StepProgress``; pictures before its batch are left out.
-    ///   - events: called in order; the loop waits for it.
+    ///   - terms: whose it is, and how much it presses.
+    ///   - states: where its pictures go on, from an earlier ``StepProgress``; those without one begin at the start.
+    ///   - events: called in order; other requests do not wait for it.
     ///
-    /// Throws ``GenerationRequestError``, ``DecodingLoopError``, `CancellationError` between steps, and what the runner
-    /// throws. Whatever happens, nothing stays on the devices.
+    /// Throws ``GenerationRequestError``, ``DecodingLoopError``, ``DeadlineError``, `CancellationError` between steps, and
+    /// what the runner throws. Whatever happens, nothing stays on the devices.
     public func generate(
-        _ request: GenerationRequest, noise: GenerationNoise = .generated, resuming state: DecodingState? = nil,
-        events: @Sendable (GenerationEvent) async -> Void = { _ in }
+        _ request: GenerationRequest, noise: GenerationNoise = .generated, terms: ServiceTerms = ServiceTerms(),
+        resuming states: [DecodingState] = [], events: @Sendable (GenerationEvent) async -> Void = { _ in }
     ) async throws -> GenerationResult {
         let plan = try GenerationPlan(request, for: model)
         if case .recorded(let recorded) = noise { try recorded.check(plan, codebookSize: model.codebookSize) }
-        try state?.check(plan)
-        let first = state?.firstPicture ?? 0
-        let batches =
-            noise.step == .given ? [first..<plan.pictureCount] : self.batches(of: plan, from: first, state: state)
-        var timer = StepTimer(total: 0)
-        for (index, _) in batches.enumerated() {
-            let resumed = index == 0 ? state?.nextStep : nil
-            timer.total += plan.stepCount - (resumed ?? plan.startStep)
-        }
+        for state in states { try state.check(plan) }
         await reportCuts(request, plan: plan, events: events)
-        try await prepare(plan, batches: batches, noise: noise)
+        try Task.checkCancellation()
+        let (number, stream) = await scheduler.submit(plan, noise: noise, terms: terms, states: states)
         var pictures: [GeneratedPicture] = []
-        for (index, batch) in batches.enumerated() {
-            var run = BatchRun(
-                plan: plan, batch: batch, request: requests.next(), noise: noise,
-                shape: shape(plan, pictures: batch.count), timer: timer)
-            do {
-                pictures += try await decode(&run, resuming: index == 0 ? state : nil, events: events)
-            } catch {
-                await runner.release(request: run.request)
-                throw error
+        var seconds: [Double] = []
+        try await withTaskCancellationHandler {
+            for try await event in stream {
+                switch event {
+                case .finished(let picture): pictures.append(picture)
+                case .stepped(let progress): seconds.append(progress.seconds)
+                case .admitted, .promptCut, .preview: break
+                }
+                await events(event)
             }
-            await runner.release(request: run.request)
-            timer = run.timer
+            // The stream of a task that is cancelled ends at once; its slots are free a little later.
+            if Task.isCancelled {
+                await scheduler.withdraw(number)
+                throw CancellationError()
+            }
+        } onCancel: {
+            Task { await scheduler.withdraw(number) }
         }
-        return GenerationResult(plan: plan, pictures: pictures, stepSeconds: timer.seconds)
+        return GenerationResult(plan: plan, pictures: pictures.sorted { $0.index < $1.index }, stepSeconds: seconds)
     }
 
-    private func batches(of plan: GenerationPlan, from first: Int, state: DecodingState? = nil) -> [Range<Int>] {
-        var batches: [Range<Int>] = []
-        var start = first
-        if let state {
-            batches.append(start..<(start + state.pictureCount))
-            start += state.pictureCount
-        }
-        while start < plan.pictureCount {
-            batches.append(start..<min(plan.pictureCount, start + batchLimit))
-            start += batchLimit
-        }
-        return batches
-    }
-
-    private func shape(_ plan: GenerationPlan, pictures: Int) -> GenerationShape {
-        GenerationShape(pictures: pictures, isGuided: plan.isGuided, rows: plan.rows, columns: plan.columns)
-    }
+    /// How many pictures wait, are being made, and where they stand.
+    public var status: SchedulerStatus { get async { await scheduler.status } }
 
     private func reportCuts(
         _ request: GenerationRequest, plan: GenerationPlan, events: @Sendable (GenerationEvent) async -> Void
@@ -138,5 +111,31 @@ public struct DecodingLoop: Sendable {
             let cut = model.encode(prompt: prompt).cutCount
             if cut > 0 { await events(.promptCut(prompt: prompt, tokens: cut)) }
         }
+    }
+}
+
+extension GenerationPlan {
+    /// The shape of the programs of its steps.
+    func shape(pictures: Int) -> GenerationShape {
+        GenerationShape(pictures: pictures, isGuided: isGuided, rows: rows, columns: columns)
+    }
+
+    /// All programs of a request that is alone: for whole batches, for what is left, and for single pictures.
+    func programs(noise: SamplingNoise, batchLimit: Int, sizes: [Int] = []) -> [InstalledPrograms.Slot] {
+        let own = [min(pictureCount, batchLimit), pictureCount % batchLimit, 1]
+        let sizes = Set(own + sizes).filter { $0 > 0 && $0 <= batchLimit }.sorted()
+        var slots: [InstalledPrograms.Slot] = [.init(role: .text, shape: shape(pictures: 1).shape(of: .text))]
+        for size in sizes {
+            let shape = shape(pictures: size)
+            for step in startStep..<stepCount {
+                let slot = InstalledPrograms.Slot(role: role(step: step, noise: noise), shape: shape)
+                if !slots.contains(slot) { slots.append(slot) }
+            }
+            slots.append(.init(role: .decode, shape: shape.shape(of: .decode)))
+        }
+        if request.editing != nil {
+            slots.append(.init(role: .encode, shape: shape(pictures: 1).shape(of: .encode)))
+        }
+        return slots
     }
 }

@@ -4,6 +4,8 @@ public import Tensor
 public enum GenerationEvent: Sendable {
     /// A prompt was longer than the model reads; so many of its last tokens were left out.
     case promptCut(prompt: String, tokens: Int)
+    /// Its first picture has a slot: it waits no more.
+    case admitted
     /// A step ended.
     case stepped(StepProgress)
     /// What a picture (by index in the request) would be if decoding ended here: u8[H, W, 3].
@@ -12,17 +14,19 @@ public enum GenerationEvent: Sendable {
     case finished(GeneratedPicture)
 }
 
-/// A step that ended.
+/// A step of one or more of the request's pictures that ended.
 public struct StepProgress: Sendable {
-    /// Steps done so far, over all batches of the request.
+    /// Steps done so far, of all pictures of the request together.
     public var done: Int
-    /// Steps to do in all.
+    /// Steps to do in all, of all pictures together.
     public var total: Int
-    /// Estimate from the steps measured so far; the first one counts only while it is the only one.
+    /// Wall-clock seconds of the call.
+    public var seconds: Double
+    /// Estimate from the steps so far; the first one counts only while it is the only one.
     public var secondsLeft: Double
-    /// Where the batch stands; keep it to resume.
-    public var state: DecodingState
-    /// What the step program gave.
+    /// Where the pictures of this step stand, by index; keep the last one of each to resume.
+    public var states: [DecodingState]
+    /// What the step program gave for them: first dimensions go by these pictures.
     public var outputs: [String: HostTensor]
 }
 

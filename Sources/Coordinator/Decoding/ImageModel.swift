@@ -6,12 +6,14 @@ public import Program
 /// B pictures, G = 2 with guidance (row 0 unconditional) else 1, Y x X tokens, V codes, S ids of text. Only the inputs
 /// that a program declares are given.
 public enum ProgramRole: Sendable, Hashable {
-    /// `ids` i32[G, B, S], `eosIndex` i32[G, B], `microConditions` f32[G, B, 5] (width, height, crop top, crop left,
-    /// aesthetic score) to resident keys, values and modulations.
+    /// One prompt, B = 1: `ids` i32[G, 1, S], `eosIndex` i32[G, 1], `microConditions` f32[G, 1, 5] (width, height, crop
+    /// top, crop left, aesthetic score) to resident keys, values and modulations.
     case text
     /// One parallel decoding step: `tokens` i32[B, Y, X] (and `grid` i32[G, B, Y, X], the same for each half), `scale`
     /// f32[B], `temperature` f32[B], `maskCount` i32[B] and noise (`SamplingNoise`) to `tokens` and `sampled`
     /// i32[B, Y, X]: next input, and all chosen tokens.
+    ///
+    /// Picture i reads what `text` left in slot i.
     case step(SamplingNoise)
     /// A step of a request with guidance (G = 2) at which guidance is off: as ``step(_:)``, but `grid` is i32[1, B, Y, X],
     /// and only the conditional half is computed, from its part of what `text` left.
@@ -43,6 +45,16 @@ public struct GenerationShape: Sendable, Hashable {
 
     /// Tokens in one picture.
     public var tokenCount: Int { rows * columns }
+
+    /// The shape of a role's program where steps have this one: texts are read one by one and have no grid, pictures to be
+    /// edited one by one, and neither these nor results have guidance.
+    public func shape(of role: ProgramRole) -> GenerationShape {
+        var shape = self
+        if role == .text { (shape.pictures, shape.rows, shape.columns) = (1, 0, 0) }
+        if role == .encode { shape.pictures = 1 }
+        if role == .encode || role == .decode { shape.isGuided = false }
+        return shape
+    }
 }
 
 /// A prompt as the text encoder takes it.

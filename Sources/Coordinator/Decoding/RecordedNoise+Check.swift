@@ -18,11 +18,11 @@ extension RecordedNoise {
 extension DecodingState {
     /// Throws ``DecodingLoopError`` where the state is not one of this request.
     func check(_ plan: GenerationPlan) throws(DecodingLoopError) {
-        guard firstPicture >= 0, pictureCount >= 1, firstPicture <= plan.pictureCount - pictureCount else {
-            throw .state("its pictures are not among the request's \(plan.pictureCount)")
+        guard (0..<plan.pictureCount).contains(picture) else {
+            throw .state("its picture is not among the request's \(plan.pictureCount)")
         }
-        guard tokens.count == pictureCount * plan.tokenCount else {
-            throw .state("it has \(tokens.count) tokens, not \(pictureCount) times \(plan.tokenCount)")
+        guard tokens.count == plan.tokenCount else {
+            throw .state("it has \(tokens.count) tokens, not \(plan.tokenCount)")
         }
         guard (plan.startStep...plan.stepCount).contains(nextStep), seed == plan.request.seed else {
             throw .state("its step or seed is another")

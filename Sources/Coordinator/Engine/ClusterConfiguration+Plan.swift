@@ -36,7 +36,7 @@ extension ClusterConfiguration {
             columns: model.defaults.width / model.pixelsPerToken)
         var roles = [ProgramRole.text, .step(.generated), .decode]
         if conditionalStepCount(of: model) > 0 { roles.insert(.conditionalStep(.generated), at: 1) }
-        let programs = try roles.map { try model.program($0, shape: shape) }
+        let programs = try roles.map { try model.program($0, shape: shape.shape(of: $0)) }
         try checkAnnotations(of: programs, parameters: model.loaded.parameters.keys)
         var planner = Planner(mesh: mesh, rules: rules, options: compilerOptions)
         let planned = try programs.map { program in
@@ -50,7 +50,8 @@ extension ClusterConfiguration {
             + "\(model.defaults.width) x \(model.defaults.height) with guidance"
         var report = PlanReport(
             mesh: mesh, subject: subject, programs: planned.map(\.compiled), workerNames: workers.map(\.name),
-            memoryLimits: workers.map(\.memoryByteCount))
+            memoryLimits: workers.map(\.memoryByteCount), promptCount: shape.pictures,
+            inexactSettings: inexactSettings)
         if mesh.deviceCount <= PlannedRequest.timedDeviceMax {
             report.predict(planned.map(\.compiled), profile: machineProfile)
         }

@@ -7,17 +7,27 @@ public enum ModelLoader {
     ///
     /// A folder says its family itself: with a `model.json` it has our own layout, else that of a diffusers pipeline.
     /// Throws `CheckpointError`, `ModelError` or `TokenizerError` with everything that is wrong.
-    public static func load(_ settings: ModelSettings) throws -> any LoadedImageModel {
+    ///
+    /// - Parameter exposesInternals: programs also give logits, for comparisons.
+    public static func load(
+        _ settings: ModelSettings, exposesInternals: Bool = false
+    ) throws -> any LoadedImageModel {
         switch settings.source {
         case .path(let folder) where MuseConfiguration.isFolder(folder):
-            MuseImageModel(try MuseModel(folder: folder, precision: settings.dtype))
-        case .path(let folder): try AmusedImageModel(try AmusedModel(folder: folder, precision: settings.dtype))
+            MuseImageModel(
+                try MuseModel(folder: folder, precision: settings.dtype), exposesInternals: exposesInternals)
+        case .path(let folder):
+            try AmusedImageModel(
+                try AmusedModel(folder: folder, precision: settings.dtype), exposesInternals: exposesInternals)
         case .preset(let name) where MuseConfiguration.presets.contains(name):
             MuseImageModel(
                 try MuseModel(
-                    preset: name, textEncoder: settings.textEncoder, seed: settings.seed, precision: settings.dtype))
+                    preset: name, textEncoder: settings.textEncoder, seed: settings.seed, precision: settings.dtype),
+                exposesInternals: exposesInternals)
         case .preset(let name):
-            try AmusedImageModel(try AmusedModel(preset: name, seed: settings.seed, precision: settings.dtype))
+            try AmusedImageModel(
+                try AmusedModel(preset: name, seed: settings.seed, precision: settings.dtype),
+                exposesInternals: exposesInternals)
         }
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Models
 public import Sharding
 
 extension ClusterConfiguration {
@@ -35,8 +36,20 @@ extension ClusterConfiguration {
         return profile
     }
 
-    /// The compiler's options for this cluster's links.
-    public var compilerOptions: CompilerOptions { CompilerOptions(links: machineProfile.linkCosts) }
+    /// The compiler's options for this cluster's machines, links and settings.
+    public var compilerOptions: CompilerOptions {
+        let machines = machineProfile
+        return CompilerOptions(
+            partialSums: partialSums, links: machines.linkCosts, overlap: overlap, machines: machines)
+    }
+
+    /// How partial sums travel, where that makes pictures depend on the mesh; nil where it does not.
+    public var partialSumsThatShow: String? {
+        partialSums == .activations && model.dtype != .f32 ? partialSums.rawValue : nil
+    }
+
+    /// Settings that give up pictures which are the same on every mesh, as the file has them.
+    public var inexactSettings: [String] { partialSumsThatShow.map { ["partial_sums: \($0)"] } ?? [] }
 
     private static func replace(_ link: inout MachineProfile.Link, latency: Duration?, bandwidth: Int?) {
         if let latency {

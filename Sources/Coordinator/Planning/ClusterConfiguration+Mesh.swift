@@ -25,7 +25,8 @@ extension ClusterConfiguration {
     ) throws -> (configuration: ClusterConfiguration, choice: MeshChoice?) {
         guard let objective = automatic else { return (self, nil) }
         let search = MeshSearch(
-            profile: machineProfile, memoryLimits: workers.map(\.memoryByteCount), objective: objective
+            profile: machineProfile, memoryLimits: workers.map(\.memoryByteCount), objective: objective,
+            partialSums: partialSums
         ) { LogicalAxisRules(LogicalAxis.defaultRules(mesh: $0)) }
         var count = pictures ?? (objective == .latency ? 1 : min(workers.count, GenerationPlan.Limits.pictures))
         while true {
@@ -52,12 +53,13 @@ extension ClusterConfiguration {
         let steps = generation.steps ?? defaults.steps
         let conditional = conditionalStepCount(of: model)
         let roles: [(ProgramRole, Int)] = [
-            (.text, 1), (.conditionalStep(.generated), conditional), (.step(.generated), steps - conditional),
+            (.text, pictures), (.conditionalStep(.generated), conditional), (.step(.generated), steps - conditional),
             (.decode, 1),
         ].filter { $0.1 > 0 }
         return Workload(
             pictures: pictures,
-            stages: try roles.map { Workload.Stage(try model.program($0.0, shape: shape), calls: $0.1) })
+            stages: try roles.map { Workload.Stage(try model.program($0.0, shape: shape.shape(of: $0.0)), calls: $0.1) }
+        )
     }
 
     private func adopting(_ best: MeshChoice.Outcome) -> ClusterConfiguration {

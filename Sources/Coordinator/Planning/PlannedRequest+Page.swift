@@ -3,7 +3,7 @@ public import Sharding
 
 extension PlannedRequest {
     /// Most devices whose times are predicted.
-    static let timedDeviceMax = 64
+    public static let timedDeviceMax = 64
 
     /// The plan as a page for a browser.
     ///

@@ -50,13 +50,14 @@ public struct Planner: Sendable {
         return (name, result, true)
     }
 
-    /// How programs compiled before leave what a program reads.
+    /// How programs compiled before leave what a program reads, by the name that it was left under.
     public func residents(of program: Program) -> [String: TensorSharding] {
         var residents: [String: TensorSharding] = [:]
         for operation in program.operations where operation.opcode == .input {
             let name = operation.attributes.text("name")
             guard program.residentInputs.contains(name) else { continue }
-            residents[name] = shardings[Left(name: name, type: operation.type)]
+            let base = ResidentName(name).base
+            residents[base] = shardings[Left(name: base, type: operation.type)]
         }
         return residents
     }

@@ -31,15 +31,20 @@ struct TextConditions {
         set { values[name] = newValue }
     }
 
-    /// Declares all conditions as residents that an earlier program of the request left.
+    /// Declares all conditions as residents that the text program left for the prompt of each picture of the batch
+    /// (`….key@0`, `….key@1` …, each of one prompt), and joins them to whole batches.
     static func residents(
         _ graph: inout ProgramBuilder, _ items: [Item], batch: Int, rows: GuidanceRows
     ) -> TextConditions {
         var result = TextConditions()
         for item in items {
             let axes = [GraphAxis.guidance, GraphAxis.batch] + item.axes
-            let value = graph.input(
-                item.name, graph.activation, [rows.left, batch] + item.dims, axes: axes, isResident: true)
+            let slots = (0..<batch).map { slot in
+                graph.input(
+                    ResidentName(item.name, slot: slot).text, graph.activation, [rows.left, 1] + item.dims, axes: axes,
+                    isResident: true)
+            }
+            let value = batch == 1 ? slots[0] : graph.add(.concat, slots, ["dim": .int(1)], axes: axes)
             result[item.name] = rows == .conditional ? conditionalHalf(&graph, value, axes) : value
         }
         return result

@@ -40,6 +40,15 @@ public struct MuseModel: TokenModel {
         identity = ModelWeights.generatedIdentity(name, seed: seed)
     }
 
+    /// Makes a model of any shape with generated weights.
+    public init(name: String, configuration: MuseConfiguration, seed: UInt64, precision: ModelPrecision = .bf16) {
+        self.name = name
+        self.configuration = configuration
+        weights = .generated(seed: seed)
+        self.precision = precision
+        identity = ModelWeights.generatedIdentity(name, seed: seed)
+    }
+
     /// All weights of all parts, by name.
     public var parameters: [String: ParameterSpec] {
         programs.reduce(into: [:]) { all, program in all.merge(program.parameters) { first, _ in first } }

@@ -28,12 +28,7 @@ enum WireBody {
                     $0.code = code
                     $0.message = cut(message)
                 })
-        case .heartbeat(let value):
-            .heartbeat(
-                .with {
-                    $0.sequence = value.sequence
-                    $0.steps = value.steps
-                })
+        case .heartbeat(let value): .heartbeat(WireHeartbeat(value))
         case .clientHello(let version): .clientHello(.with { $0.buildVersion = version })
         case .clientWelcome(let value):
             .clientWelcome(
@@ -75,7 +70,7 @@ enum WireBody {
             .reject(
                 code: try Check.required(wire.code, "the code of a rejection"),
                 message: try Check.text(wire.message, "the message of a rejection"))
-        case .heartbeat(let wire): .heartbeat(Heartbeat(sequence: wire.sequence, steps: wire.steps))
+        case .heartbeat(let wire): .heartbeat(try wire.value())
         case .clientHello(let wire): .clientHello(buildVersion: try Check.name(wire.buildVersion, "the build version"))
         case .clientWelcome(let wire):
             .clientWelcome(

@@ -65,6 +65,7 @@ extension WireRun {
         self.init()
         call = run.call
         request = run.request
+        slots = run.slots
         step = run.step
         programKey = run.programKey
         inputs = run.inputs.sorted { $0.key < $1.key }.map { input in
@@ -83,8 +84,8 @@ extension WireRun {
             named.append((name, try input.tensor.value("input \(name)")))
         }
         return Run(
-            call: call, request: request, step: step, programKey: try Check.required(programKey, "the program key"),
-            inputs: try Check.byName(named, "the call"))
+            call: call, request: request, slots: try Check.entries(slots, ProtocolLimits.slots, "slots"), step: step,
+            programKey: try Check.required(programKey, "the program key"), inputs: try Check.byName(named, "the call"))
     }
 }
 

@@ -111,6 +111,8 @@ extension WireStatus {
         cluster = status.cluster
         state = status.state
         queued = UInt32(clamping: status.queued)
+        reason = String(status.reason.prefix(ProtocolLimits.textBytes / 8))
+        epoch = status.epoch
         workers = status.workers.map { worker in
             var wire = WireWorkerStatus()
             wire.name = worker.name
@@ -119,6 +121,9 @@ extension WireStatus {
             wire.host = worker.host
             wire.processID = UInt32(clamping: worker.processID)
             wire.steps = worker.steps
+            wire.memoryLimitBytes = UInt64(clamping: worker.memoryLimit ?? 0)
+            wire.restarts = UInt32(clamping: worker.restarts)
+            if let report = worker.report { wire.report = WireWorkerReport(report) }
             return wire
         }
     }
@@ -127,15 +132,18 @@ extension WireStatus {
     func value() throws(ProtocolError) -> ClusterStatus {
         var entries: [ClusterStatus.Worker] = []
         for wire in try Check.entries(workers, ProtocolLimits.devices, "workers") {
+            let limit = try Check.count(wire.memoryLimitBytes, ProtocolLimits.memoryBytes, "a memory limit")
             entries.append(
                 .init(
                     name: try Check.required(wire.name, "a worker's name"),
                     rank: wire.hasRank ? try Check.count(wire.rank, ProtocolLimits.devices, "a rank") : nil,
                     state: try Check.name(wire.state, "a worker's state"),
-                    host: try Check.name(wire.host, "a host name"), processID: Int(wire.processID), steps: wire.steps))
+                    host: try Check.name(wire.host, "a host name"), processID: Int(wire.processID), steps: wire.steps,
+                    memoryLimit: limit == 0 ? nil : limit, restarts: Int(wire.restarts),
+                    report: wire.hasReport ? try wire.report.value() : nil))
         }
         return ClusterStatus(
             cluster: try Check.name(cluster, "the cluster's name"), state: try Check.name(state, "the cluster's state"),
-            workers: entries, queued: Int(queued))
+            workers: entries, queued: Int(queued), reason: try Check.text(reason, "the reason"), epoch: epoch)
     }
 }

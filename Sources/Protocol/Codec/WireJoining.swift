@@ -1,3 +1,4 @@
+import Program
 import SwiftProtobuf
 import Tensor
 
@@ -39,6 +40,7 @@ extension WireAssign {
         heartbeatNanoseconds = assign.heartbeat.wireNanoseconds
         silenceNanoseconds = assign.silence.wireNanoseconds
         callNanoseconds = assign.callDeadline.wireNanoseconds
+        carrier = assign.carrier.rawValue
     }
 
     /// Decodes an assignment.
@@ -55,7 +57,8 @@ extension WireAssign {
             threads: try Check.count(threads, ProtocolLimits.threads, "the thread count"),
             memoryLimit: limit == 0 ? nil : limit, heartbeat: heartbeat,
             silence: try Check.duration(silenceNanoseconds, "the longest silence"),
-            callDeadline: try Check.duration(callNanoseconds, "the deadline of a call"))
+            callDeadline: try Check.duration(callNanoseconds, "the deadline of a call"),
+            carrier: try Check.word(carrier, "the carrier of data"))
     }
 }
 

@@ -382,6 +382,9 @@ nonisolated struct WireAssign: Sendable {
   /// longest wait for a peer inside a call
   var callNanoseconds: UInt64 = 0
 
+  /// what brings data from worker to worker
+  var carrier: String = String()
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -445,6 +448,70 @@ nonisolated struct WireHeartbeat: Sendable {
 
   /// calls finished so far: an alive worker that is stuck does not count on
   var steps: UInt64 = 0
+
+  /// absent from the coordinator
+  var report: WireWorkerReport {
+    get {_report ?? WireWorkerReport()}
+    set {_report = newValue}
+  }
+  /// Returns true if `report` has been explicitly set.
+  var hasReport: Bool {self._report != nil}
+  /// Clears the value of `report`. Subsequent reads from it will return its default value.
+  mutating func clearReport() {self._report = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _report: WireWorkerReport? = nil
+}
+
+/// What a worker has used and done since it started, and what it does now.
+nonisolated struct WireWorkerReport: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// of its process
+  var residentBytes: UInt64 = 0
+
+  /// weights and arenas, which the memory limit is about
+  var heldBytes: UInt64 = 0
+
+  var computeNanoseconds: UInt64 = 0
+
+  var collectiveNanoseconds: UInt64 = 0
+
+  /// payload to each peer, by rank
+  var sentBytes: [UInt64] = []
+
+  /// absent while nothing runs
+  var running: WireRunningCall {
+    get {_running ?? WireRunningCall()}
+    set {_running = newValue}
+  }
+  /// Returns true if `running` has been explicitly set.
+  var hasRunning: Bool {self._running != nil}
+  /// Clears the value of `running`. Subsequent reads from it will return its default value.
+  mutating func clearRunning() {self._running = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _running: WireRunningCall? = nil
+}
+
+nonisolated struct WireRunningCall: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var programKey: String = String()
+
+  var request: UInt64 = 0
+
+  var step: UInt32 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -612,6 +679,9 @@ nonisolated struct WireRun: Sendable {
   var programKey: String = String()
 
   var inputs: [WireNamedTensor] = []
+
+  /// The request whose residents a slot of the batch reads; empty for programs without slots.
+  var slots: [UInt64] = []
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1560,6 +1630,11 @@ nonisolated struct WireStatus: Sendable {
 
   var queued: UInt32 = 0
 
+  /// why it is not ready; may be empty
+  var reason: String = String()
+
+  var epoch: UInt32 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -1589,11 +1664,27 @@ nonisolated struct WireWorkerStatus: Sendable {
 
   var steps: UInt64 = 0
 
+  /// 0: none
+  var memoryLimitBytes: UInt64 = 0
+
+  var restarts: UInt32 = 0
+
+  /// absent before its first sign of life
+  var report: WireWorkerReport {
+    get {_report ?? WireWorkerReport()}
+    set {_report = newValue}
+  }
+  /// Returns true if `report` has been explicitly set.
+  var hasReport: Bool {self._report != nil}
+  /// Clears the value of `report`. Subsequent reads from it will return its default value.
+  mutating func clearReport() {self._report = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
   fileprivate var _rank: UInt32? = nil
+  fileprivate var _report: WireWorkerReport? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -2233,7 +2324,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireAssign: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Assign"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rank\0\u{3}device_count\0\u{1}dtype\0\u{1}threads\0\u{3}memory_limit_bytes\0\u{3}heartbeat_nanoseconds\0\u{3}silence_nanoseconds\0\u{3}call_nanoseconds\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rank\0\u{3}device_count\0\u{1}dtype\0\u{1}threads\0\u{3}memory_limit_bytes\0\u{3}heartbeat_nanoseconds\0\u{3}silence_nanoseconds\0\u{3}call_nanoseconds\0\u{1}carrier\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2249,6 +2340,7 @@ nonisolated extension WireAssign: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.heartbeatNanoseconds) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.silenceNanoseconds) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.callNanoseconds) }()
+      case 9: try { try decoder.decodeSingularStringField(value: &self.carrier) }()
       default: break
       }
     }
@@ -2279,6 +2371,9 @@ nonisolated extension WireAssign: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if self.callNanoseconds != 0 {
       try visitor.visitSingularUInt64Field(value: self.callNanoseconds, fieldNumber: 8)
     }
+    if !self.carrier.isEmpty {
+      try visitor.visitSingularStringField(value: self.carrier, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2291,6 +2386,7 @@ nonisolated extension WireAssign: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs.heartbeatNanoseconds != rhs.heartbeatNanoseconds {return false}
     if lhs.silenceNanoseconds != rhs.silenceNanoseconds {return false}
     if lhs.callNanoseconds != rhs.callNanoseconds {return false}
+    if lhs.carrier != rhs.carrier {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2412,7 +2508,7 @@ nonisolated extension WireReject: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension WireHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Heartbeat"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{1}steps\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{1}steps\0\u{1}report\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2422,24 +2518,132 @@ nonisolated extension WireHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._Messa
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.steps) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._report) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.sequence != 0 {
       try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 1)
     }
     if self.steps != 0 {
       try visitor.visitSingularUInt64Field(value: self.steps, fieldNumber: 2)
     }
+    try { if let v = self._report {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireHeartbeat, rhs: WireHeartbeat) -> Bool {
     if lhs.sequence != rhs.sequence {return false}
     if lhs.steps != rhs.steps {return false}
+    if lhs._report != rhs._report {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireWorkerReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".WorkerReport"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}resident_bytes\0\u{3}held_bytes\0\u{3}compute_nanoseconds\0\u{3}collective_nanoseconds\0\u{3}sent_bytes\0\u{1}running\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.residentBytes) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.heldBytes) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.computeNanoseconds) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.collectiveNanoseconds) }()
+      case 5: try { try decoder.decodeRepeatedUInt64Field(value: &self.sentBytes) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._running) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.residentBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.residentBytes, fieldNumber: 1)
+    }
+    if self.heldBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.heldBytes, fieldNumber: 2)
+    }
+    if self.computeNanoseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.computeNanoseconds, fieldNumber: 3)
+    }
+    if self.collectiveNanoseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.collectiveNanoseconds, fieldNumber: 4)
+    }
+    if !self.sentBytes.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.sentBytes, fieldNumber: 5)
+    }
+    try { if let v = self._running {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireWorkerReport, rhs: WireWorkerReport) -> Bool {
+    if lhs.residentBytes != rhs.residentBytes {return false}
+    if lhs.heldBytes != rhs.heldBytes {return false}
+    if lhs.computeNanoseconds != rhs.computeNanoseconds {return false}
+    if lhs.collectiveNanoseconds != rhs.collectiveNanoseconds {return false}
+    if lhs.sentBytes != rhs.sentBytes {return false}
+    if lhs._running != rhs._running {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRunningCall: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".RunningCall"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}program_key\0\u{1}request\0\u{1}step\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.programKey) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.request) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.step) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.programKey.isEmpty {
+      try visitor.visitSingularStringField(value: self.programKey, fieldNumber: 1)
+    }
+    if self.request != 0 {
+      try visitor.visitSingularUInt64Field(value: self.request, fieldNumber: 2)
+    }
+    if self.step != 0 {
+      try visitor.visitSingularUInt32Field(value: self.step, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireRunningCall, rhs: WireRunningCall) -> Bool {
+    if lhs.programKey != rhs.programKey {return false}
+    if lhs.request != rhs.request {return false}
+    if lhs.step != rhs.step {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2778,7 +2982,7 @@ nonisolated extension WireInstalled: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension WireRun: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Run"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}call\0\u{1}request\0\u{1}step\0\u{3}program_key\0\u{1}inputs\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}call\0\u{1}request\0\u{1}step\0\u{3}program_key\0\u{1}inputs\0\u{1}slots\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2791,6 +2995,7 @@ nonisolated extension WireRun: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.step) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.programKey) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.inputs) }()
+      case 6: try { try decoder.decodeRepeatedUInt64Field(value: &self.slots) }()
       default: break
       }
     }
@@ -2812,6 +3017,9 @@ nonisolated extension WireRun: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     if !self.inputs.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.inputs, fieldNumber: 5)
     }
+    if !self.slots.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.slots, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2821,6 +3029,7 @@ nonisolated extension WireRun: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     if lhs.step != rhs.step {return false}
     if lhs.programKey != rhs.programKey {return false}
     if lhs.inputs != rhs.inputs {return false}
+    if lhs.slots != rhs.slots {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4618,7 +4827,7 @@ nonisolated extension WireStatusQuery: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension WireStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Status"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{1}state\0\u{1}workers\0\u{1}queued\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{1}state\0\u{1}workers\0\u{1}queued\0\u{1}reason\0\u{1}epoch\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4630,6 +4839,8 @@ nonisolated extension WireStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       case 2: try { try decoder.decodeSingularStringField(value: &self.state) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.workers) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.queued) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.epoch) }()
       default: break
       }
     }
@@ -4648,6 +4859,12 @@ nonisolated extension WireStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if self.queued != 0 {
       try visitor.visitSingularUInt32Field(value: self.queued, fieldNumber: 4)
     }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 5)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularUInt32Field(value: self.epoch, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4656,6 +4873,8 @@ nonisolated extension WireStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs.state != rhs.state {return false}
     if lhs.workers != rhs.workers {return false}
     if lhs.queued != rhs.queued {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.epoch != rhs.epoch {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4663,7 +4882,7 @@ nonisolated extension WireStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension WireWorkerStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".WorkerStatus"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}rank\0\u{1}state\0\u{1}host\0\u{3}process_id\0\u{1}steps\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}rank\0\u{1}state\0\u{1}host\0\u{3}process_id\0\u{1}steps\0\u{3}memory_limit_bytes\0\u{1}restarts\0\u{1}report\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4677,6 +4896,9 @@ nonisolated extension WireWorkerStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 4: try { try decoder.decodeSingularStringField(value: &self.host) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.processID) }()
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.steps) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.memoryLimitBytes) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.restarts) }()
+      case 9: try { try decoder.decodeSingularMessageField(value: &self._report) }()
       default: break
       }
     }
@@ -4705,6 +4927,15 @@ nonisolated extension WireWorkerStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
     if self.steps != 0 {
       try visitor.visitSingularUInt64Field(value: self.steps, fieldNumber: 6)
     }
+    if self.memoryLimitBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.memoryLimitBytes, fieldNumber: 7)
+    }
+    if self.restarts != 0 {
+      try visitor.visitSingularUInt32Field(value: self.restarts, fieldNumber: 8)
+    }
+    try { if let v = self._report {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4715,6 +4946,9 @@ nonisolated extension WireWorkerStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.host != rhs.host {return false}
     if lhs.processID != rhs.processID {return false}
     if lhs.steps != rhs.steps {return false}
+    if lhs.memoryLimitBytes != rhs.memoryLimitBytes {return false}
+    if lhs.restarts != rhs.restarts {return false}
+    if lhs._report != rhs._report {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

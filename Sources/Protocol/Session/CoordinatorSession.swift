@@ -124,6 +124,8 @@ public struct CoordinatorSession: Sendable {
     public private(set) var endpoint: String?
     /// Calls that the worker has finished.
     public private(set) var steps: UInt64 = 0
+    /// What the worker said last of what it uses and does.
+    public private(set) var report: WorkerReport?
     /// Incarnation of the membership that the worker knows.
     public private(set) var epoch: UInt32 = 0
     private let worker: String
@@ -143,6 +145,11 @@ public struct CoordinatorSession: Sendable {
         lastSent = now
         liveness = LivenessClock(limit: terms.silence, now: now)
     }
+
+    /// True while the worker has a call to answer.
+    public var isCalling: Bool { !calls.isEmpty }
+    /// True while the worker has an installation to answer.
+    public var isInstalling: Bool { !installing.isEmpty }
 
     /// What the worker is doing, for errors ("running step (request 7, step 3)").
     public var activity: String {
@@ -201,6 +208,7 @@ public struct CoordinatorSession: Sendable {
         switch (envelope.message, state) {
         case (.heartbeat(let beat), _) where state != .expecting:
             steps = max(steps, beat.steps)
+            report = beat.report ?? report
             return []
         case (.failure(let failure), _) where failure.subject == .worker && state != .expecting:
             return lose(.failed(failure))

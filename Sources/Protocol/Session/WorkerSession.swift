@@ -24,6 +24,8 @@ public struct WorkerSession: Sendable {
         case progress(LoadProgress)
         /// A program can be run.
         case installed(Installed)
+        /// What the worker has used and done by now; the next sign of life carries it.
+        case measured(WorkerReport)
         /// A call is done.
         case finished(RunResult)
         /// What was recorded is to be told.
@@ -76,7 +78,8 @@ public struct WorkerSession: Sendable {
     private let hello: Hello
     private var heartbeat: Duration
     private var liveness: LivenessClock
-    private var lastSent = Duration.zero
+    private var lastBeat = Duration.zero
+    private var report = WorkerReport()
     private var sequence: UInt64 = 0
     private var steps: UInt64 = 0
 
@@ -111,39 +114,51 @@ public struct WorkerSession: Sendable {
             guard case .idle = state else { return [] }
             state = .greeting
             liveness.hear(now)
-            return [say(.hello(hello), now)]
+            return [say(.hello(hello))]
         case .received(let envelope): return receive(envelope, now)
         case .undecodable(let error): return end(.violation(error), now)
         case .tick: return tick(now)
         case .disconnected: return end(.disconnected, now)
         case .bound(let endpoint):
             guard case .assigned = state else { return [] }
-            return [say(.bound(Bound(endpoint: endpoint)), now)]
+            return [say(.bound(Bound(endpoint: endpoint)))]
         case .connected(let epoch):
             guard case .connecting(epoch) = state else { return [] }
             state = .ready(epoch)
-            return [say(.ready, now)]
-        case .progress(let report): return tell(.loadProgress(report), now)
-        case .installed(let report): return tell(.installed(report), now)
+            return [say(.ready)]
+        case .progress(let report): return tell(.loadProgress(report))
+        case .installed(let report): return tell(.installed(report))
+        case .measured(let report):
+            self.report = report
+            return []
         case .finished(let result):
             steps += 1
-            return tell(.result(result), now)
-        case .traced(let report): return tell(.traced(report), now)
+            return tell(.result(result))
+        case .traced(let report): return tell(.traced(report))
         case .failed(let failure):
             if case .worker = failure.subject {
-                return [say(.failure(failure), now)] + end(.failed(failure.message), now)
+                return [say(.failure(failure))] + end(.failed(failure.message), now)
             }
             if case .call = failure.subject { steps += 1 }
-            return tell(.failure(failure), now)
+            return tell(.failure(failure))
         }
     }
 
     private mutating func tick(_ now: Duration) -> [Action] {
         if case .idle = state { return [] }
         if let silence = liveness.look(now) { return end(.coordinatorSilent(silence), now) }
-        guard now - lastSent >= heartbeat, state != .greeting else { return [] }
+        guard isBeatDue(now) else { return [] }
         sequence += 1
-        return [say(.heartbeat(Heartbeat(sequence: sequence, steps: steps)), now)]
+        lastBeat = now
+        return [say(.heartbeat(Heartbeat(sequence: sequence, steps: steps, report: report)))]
+    }
+
+    /// True where the next tick sends a sign of life, whatever else was said: it carries what the worker does.
+    public func isBeatDue(_ now: Duration) -> Bool {
+        switch state {
+        case .idle, .greeting, .finished: false
+        case .assigned, .connecting, .ready: now - lastBeat >= heartbeat
+        }
     }
 
     private mutating func receive(_ envelope: Envelope, _ now: Duration) -> [Action] {
@@ -200,9 +215,9 @@ public struct WorkerSession: Sendable {
             now)
     }
 
-    private mutating func tell(_ message: Message, _ now: Duration) -> [Action] {
+    private func tell(_ message: Message) -> [Action] {
         switch state {
-        case .ready, .connecting: [say(message, now)]
+        case .ready, .connecting: [say(message)]
         case .idle, .greeting, .assigned, .finished: []
         }
     }
@@ -211,15 +226,14 @@ public struct WorkerSession: Sendable {
         var actions: [Action] = []
         switch (reason, state) {
         case (_, .idle), (.disconnected, _), (.coordinatorSilent, _): break
-        default: actions.append(say(.goodbye(reason: reason.description), now))
+        default: actions.append(say(.goodbye(reason: reason.description)))
         }
         state = .finished(reason)
         return actions + [.finish(reason)]
     }
 
-    private mutating func say(_ message: Message, _ now: Duration) -> Action {
-        lastSent = now
-        return .send(Envelope(clusterID: clusterID, epoch: epoch, message: message))
+    private func say(_ message: Message) -> Action {
+        .send(Envelope(clusterID: clusterID, epoch: epoch, message: message))
     }
 }
 

@@ -77,15 +77,20 @@ enum ArithmeticKernels {
     }
 
     static func cast(_ context: OperationContext) -> Kernel {
-        let (x, out) = (context.operands[0], context.result)
+        let (x, out, pool) = (context.operands[0], context.result, context.pool)
+        // Partial sums are rounded all of them.
+        let count = out.count * (out.buffer.nodes?.count ?? 1)
+        func each(_ body: @escaping (_ part: Range<Int>) -> Void) -> Kernel {
+            { OperationContext.blocks(pool, count, grain: grain) { part, _ in body(part) } }
+        }
         if x.dtype == out.dtype {
             let size = out.dtype.byteCount
-            return each(context) { part in
+            return each { part in
                 (out.pointer + part.lowerBound * size).copyMemory(
                     from: x.pointer + part.lowerBound * size, byteCount: part.count * size)
             }
         }
-        return each(context) { part in
+        return each { part in
             tk_cast(out.pointer, out.element, x.pointer, x.element, part.lowerBound, part.upperBound)
         }
     }

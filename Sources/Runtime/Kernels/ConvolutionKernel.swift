@@ -25,55 +25,49 @@ enum ConvolutionKernel {
         let (columns, channels) = (result.shape[rank - 2], geometry.columns)
         context.check(result.shape[rank - 1] == channels && bias.count == channels, "weights and bias fit the result")
         context.check(weights.isWhole(1), "the weights' input channels are whole")
-        let rowsPerBlock = max(1, pixelsPerBlock / max(1, columns))
-        var matrixProduct = MatrixProduct(
-            geometry: geometry, form: isHalf ? .bf16 : .f32, rows: rowsPerBlock * columns, context)
-        // Scratch: widened picture | patches | products | packed weights where they are no parameter.
-        let widened = isHalf || x.dtype == .f32 ? 0 : aligned(x.count * 4)
-        let patches = aligned(rowsPerBlock * columns * geometry.depth * size)
-        let products = aligned(rowsPerBlock * columns * channels * 4)
-        let packedBytes = context.packed == nil ? aligned(matrixProduct.packedByteCount) : 0
-        context.scratch.reserve(shared: widened + patches + products + packedBytes)
-        matrixProduct.stage(
-            after: widened + patches + products + packedBytes, rows: rowsPerBlock * columns)
-        let product = matrixProduct
-        let (packed, scratch, pool) = (context.packed, context.scratch, context.pool)
         checkRows(window, context)
-        let pictures = x.shape.dropLast(3).reduce(1, *)
-        let pictureByteCount = x.shape.suffix(3).reduce(1, *) * size
         let (firstRow, rowCount) = (result.ranges[rank - 3].lowerBound, result.shape[rank - 3])
-        let (inputFirst, inputCount) = (x.ranges[rank - 3].lowerBound, x.shape[rank - 3])
+        let pictures = x.shape.dropLast(3).reduce(1, *)
+        let pixels = PixelBlocks(
+            rowCount: rowCount, columns: columns, patchByteCount: geometry.depth * size)
+        let rowsPerBlock = max(1, pixelsPerBlock / max(1, columns))
+        var product = MatrixProduct(
+            geometry: geometry, form: isHalf ? .bf16 : .f32, rows: max(rowsPerBlock * columns, pixels.pixelCountMax),
+            context)
+        // Scratch: widened picture | packed weights where they are no parameter | patches | products, the last two a
+        // thread's own where threads take pixels.
+        let isByPixels = pixels.fits(product, pictures: pictures)
+        let widened = isHalf || x.dtype == .f32 ? 0 : aligned(x.count * 4)
+        let packedBytes = context.packed == nil ? aligned(product.packedByteCount) : 0
+        let pixelsAtOnce = isByPixels ? pixels.pixelCountMax : rowsPerBlock * columns
+        let patchBytes = aligned(pixelsAtOnce * geometry.depth * size)
+        let blockBytes = patchBytes + aligned(pixelsAtOnce * channels * 4)
+        context.scratch.reserve(shared: widened + packedBytes + (isByPixels ? 0 : blockBytes))
+        if isByPixels {
+            context.scratch.reserve(perThread: product.threadByteCount + blockBytes)
+        } else {
+            product.stage(after: widened + packedBytes + blockBytes, rows: pixelsAtOnce)
+        }
+        let convolution = Convolution(
+            product: product, window: window, held: x.ranges[rank - 3], bias: bias, result: result, firstRow: firstRow,
+            rowCount: rowCount,
+            columns: columns, pictureCount: pictures, pictureByteCount: x.shape.suffix(3).reduce(1, *) * size,
+            patchBytes: patchBytes, rowGrain: context.grain(rowElements: channels))
+        let (packed, scratch) = (context.packed, context.scratch)
         return {
-            let base = scratch.shared
             var source = UnsafeRawPointer(x.pointer)
             if widened > 0 {
-                tk_convert(base, TK_F32, source, x.real, x.count)
-                source = UnsafeRawPointer(base)
+                tk_convert(scratch.shared, TK_F32, source, x.real, x.count)
+                source = UnsafeRawPointer(scratch.shared)
             }
-            let (matrix, sums) = (base + widened, base + widened + patches)
-            let form = packed ?? base + widened + patches + products
-            if packed == nil { packChannelsLast(weights, product, into: form) }
-            for picture in 0..<pictures {
-                for row in stride(from: 0, to: rowCount, by: rowsPerBlock) {
-                    let count = min(rowsPerBlock, rowCount - row)
-                    pool.parallelFor(count) { index in
-                        withUnsafePointer(to: window) { window in
-                            tk_im2col(
-                                window, firstRow + row + index, source + picture * pictureByteCount, inputFirst,
-                                inputCount, matrix + index * columns * geometry.depth * size, geometry.depth)
-                        }
-                    }
-                    product.run(
-                        rows: count * columns, x: matrix, packed: form, node: 0, out: sums, outType: TK_F32)
-                    let first = (picture * rowCount + row) * columns
-                    OperationContext.blocks(pool, count * columns, grain: context.grain(rowElements: channels)) {
-                        part, _ in
-                        tk_add_bias(
-                            result.pointer, result.real, (first + part.lowerBound) * channels,
-                            sums.assumingMemoryBound(to: Float.self) + part.lowerBound * channels, bias.pointer,
-                            bias.real, part.count, channels)
-                    }
-                }
+            if packed == nil { packChannelsLast(weights, convolution.product, into: scratch.shared + widened) }
+            let form = packed ?? scratch.shared + widened
+            if isByPixels {
+                convolution.run(pixels, source: source, weights: form)
+            } else {
+                convolution.run(
+                    rowsPerBlock: rowsPerBlock, source: source, weights: form,
+                    room: scratch.shared + widened + packedBytes)
             }
         }
     }

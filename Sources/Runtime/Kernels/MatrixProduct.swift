@@ -15,6 +15,8 @@ struct MatrixProduct {
     let pool: ThreadPool
     let scratch: Scratch
     private let offsets: [Int]
+    /// What a thread takes of its scratch, from its start.
+    let threadByteCount: Int
     /// Where rows that all threads read are staged, in the kernel's shared scratch, and the bytes there.
     var staged = (offset: 0, byteCount: 0)
 
@@ -33,16 +35,21 @@ struct MatrixProduct {
         pool = context.pool
         scratch = context.scratch
         offsets = WeightPacking.offsets(geometry, form, context.isa)
-        guard geometry.columns > 0, rows > 0 else { return }
+        guard geometry.columns > 0, rows > 0 else {
+            threadByteCount = 0
+            return
+        }
         if form != .f32 {
             let scratchBytes = form == .int8 ? tk_dot_s8_scratch_bytes : tk_dot_scratch_bytes
             let bytes = geometry.ranges.map { range in
                 scratchBytes(context.isa, rows, geometry.columns, range.count, geometry.segment)
             }
-            context.scratch.reserve(perThread: bytes.max() ?? 0)
-        } else if Self.usesOpenBLAS {
-            context.scratch.reserve(perThread: Self.blasRows * geometry.columns * 4 * blasDepth)
+            threadByteCount = aligned(bytes.max() ?? 0)
+        } else {
+            let bytes = Self.blasRows * geometry.columns * 4 * Self.blasDepth(geometry)
+            threadByteCount = Self.usesOpenBLAS ? aligned(bytes) : 0
         }
+        context.scratch.reserve(perThread: threadByteCount)
     }
 
     /// Bytes of the packed form.
@@ -108,6 +115,16 @@ struct MatrixProduct {
         }
     }
 
+    /// Computes a node of a few rows on one thread, inside a loop of the pool; not with OpenBLAS.
+    func runAlone(
+        rows: Int, x: UnsafeRawPointer, packed: UnsafeRawPointer, node: Int, out: UnsafeMutableRawPointer,
+        outType: tk_dtype, thread: Int
+    ) {
+        block(
+            rows: 0..<rows, columns: 0..<geometry.columns, range: geometry.ranges[node], x: x, packed: packed,
+            offset: offsets[node], out: out, outType: outType, thread: thread)
+    }
+
     private func block(
         rows: Range<Int>, columns: Range<Int>, range: Range<Int>, x: UnsafeRawPointer, packed: UnsafeRawPointer,
         offset: Int, out: UnsafeMutableRawPointer, outType: tk_dtype, thread: Int
@@ -130,7 +147,7 @@ struct MatrixProduct {
     // MARK: OpenBLAS
 
     /// Pending partial results of the tree, plus one.
-    private var blasDepth: Int {
+    private static func blasDepth(_ geometry: DotGeometry) -> Int {
         let leaves = (geometry.depth + geometry.segment - 1) / geometry.segment
         return Int.bitWidth - leaves.leadingZeroBitCount + 2
     }

@@ -76,6 +76,17 @@ public enum MachineLimit {
         return sums.contains(0) ? nil : best
     }
 
+    /// Seconds that writing memory takes that the process has just got, on so many threads, each its own part of
+    /// `byteCount` bytes; nil where there is no memory for it.
+    ///
+    /// Most of it is the system's work: pages are found and cleared before they are written.
+    public static func firstWriteSeconds(threads: Int, byteCount: Int) -> Double? {
+        let part = max(4096, byteCount / threads / 4096 * 4096)
+        guard let memory = AlignedMemory(byteCount: part * threads) else { return nil }
+        let pool = ThreadPool(threads: threads)
+        return time { pool.parallelFor(threads) { _ = memset(memory.base + $0 * part, 1, part) } }
+    }
+
     private static func time(_ body: () -> Void) -> Double {
         let begin = TraceRing.now
         body()

@@ -51,7 +51,7 @@ struct APIError: Error, Sendable {
         case let error as ClusterError:
             let isPassing: Bool =
                 switch error {
-                case .callAborted, .notReady, .stopped: true
+                case .callAborted, .interrupted, .notReady, .stopped: true
                 default: false
                 }
             self.init(
@@ -89,6 +89,7 @@ struct APIError: Error, Sendable {
             status: .serviceUnavailable, message: error.description, type: "server_error", code: error.code,
             isWorthRetrying: true)
         switch error {
+        case .late(let deadline, let expected): retryAfter = max(.seconds(1), expected - deadline)
         case .notReady: retryAfter = .seconds(5)
         case .stopping: retryAfter = .seconds(30)
         case .queueFull(_, let after):
@@ -144,6 +145,17 @@ struct APIError: Error, Sendable {
         if status == .unauthorized { response.headers[.wwwAuthenticate] = "Bearer" }
         return response
     }
+}
+
+/// Words of `ClusterError` that clients may see as an error's code.
+enum ClusterFailure {
+    /// The cluster could not do it: status 500.
+    static let codes = [
+        "callFailed", "endpoint", "incompleteOutput", "installFailed", "launchFailed", "startFailed", "stuck",
+        "unknownProgram", "workerLost", "workerLostTooOften",
+    ]
+    /// The order may succeed later: status 503.
+    static let passingCodes = ["callAborted", "interrupted", "notReady", "stopped"]
 }
 
 extension HTTPField.Name {

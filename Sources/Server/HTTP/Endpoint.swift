@@ -3,6 +3,8 @@ import HTTPTypes
 
 /// What a path stands for.
 enum Endpoint: Sendable, Hashable {
+    case cluster
+    case docs
     case edits
     case generations
     case health
@@ -15,7 +17,8 @@ enum Endpoint: Sendable, Hashable {
     case metrics
     case model(String)
     case models
-    case page
+    case openAPI
+    case page(PageFile)
     case progress
     case ready
     case variations
@@ -23,17 +26,24 @@ enum Endpoint: Sendable, Hashable {
     /// The endpoint of a path; nil where there is none.
     init?(path: String) {
         switch path {
-        case "/": self = .page
+        case "/": self = .page(.document)
+        case "/docs": self = .docs
         case "/health/progress": self = .progress
         case "/healthz": self = .health
         case "/metrics": self = .metrics
+        case "/openapi.json": self = .openAPI
         case "/readyz": self = .ready
+        case "/v1/cluster": self = .cluster
         case "/v1/images/edits": self = .edits
         case "/v1/images/generations": self = .generations
         case "/v1/images/variations": self = .variations
         case "/v1/jobs": self = .jobs
         case "/v1/models": self = .models
         default:
+            if path.hasPrefix("/page/"), let file = PageFile(rawValue: String(path.dropFirst(6))) {
+                self = .page(file)
+                return
+            }
             if let kept = Endpoint(keptPath: path) {
                 self = kept
                 return
@@ -64,44 +74,36 @@ enum Endpoint: Sendable, Hashable {
         }
     }
 
+    /// The template that it stands for: what documents and metrics name it by.
+    ///
+    /// A route has its description in ``Route/operations(_:)``, and what is not described there is answered with 405.
+    var route: Route {
+        switch self {
+        case .cluster: .cluster
+        case .docs: .docs
+        case .edits: .edits
+        case .generations: .generations
+        case .health: .health
+        case .imageContent: .imageContent
+        case .job: .job
+        case .jobCancel: .jobCancel
+        case .jobEvents: .jobEvents
+        case .jobResult: .jobResult
+        case .jobs: .jobs
+        case .metrics: .metrics
+        case .model: .model
+        case .models: .models
+        case .openAPI: .openAPI
+        case .page(let file): file == .document ? .page : .pageFile
+        case .progress: .progress
+        case .ready: .ready
+        case .variations: .variations
+        }
+    }
+
     /// A name for metrics: one of a fixed few.
-    var name: String {
-        switch self {
-        case .edits: "/v1/images/edits"
-        case .generations: "/v1/images/generations"
-        case .health: "/healthz"
-        case .imageContent: "/v1/images/{id}/content"
-        case .job: "/v1/jobs/{id}"
-        case .jobCancel: "/v1/jobs/{id}/cancel"
-        case .jobEvents: "/v1/jobs/{id}/events"
-        case .jobResult: "/v1/jobs/{id}/results/{index}"
-        case .jobs: "/v1/jobs"
-        case .metrics: "/metrics"
-        case .model: "/v1/models/{id}"
-        case .models: "/v1/models"
-        case .page: "/"
-        case .progress: "/health/progress"
-        case .ready: "/readyz"
-        case .variations: "/v1/images/variations"
-        }
-    }
+    var name: String { route.rawValue }
 
-    /// The methods that it knows.
-    var methods: [HTTPRequest.Method] {
-        switch self {
-        case .edits, .generations, .jobCancel, .variations: [.post]
-        case .job: [.get, .delete]
-        case .jobs: [.get, .post]
-        default: [.get]
-        }
-    }
-
-    /// True where no key is asked for: whether a process lives is no secret, the page holds nothing of anybody's, and
-    /// who has a picture's address has got it from whom it belongs to.
-    var isOpen: Bool {
-        switch self {
-        case .health, .imageContent, .page, .progress, .ready: true
-        default: false
-        }
-    }
+    /// True where no key is asked for.
+    var isOpen: Bool { route.isOpen }
 }

@@ -18,6 +18,7 @@ public final class ImageServer: Sendable {
     private let group: ServiceGroup
     private let desk: OrderDesk
     private let address: NetworkAddress
+    private let keys: KeyRing?
 
     /// A server that does not listen yet.
     ///
@@ -48,12 +49,13 @@ public final class ImageServer: Sendable {
         address = settings.address
         var keys: KeyRing?
         if let path = settings.keysPath { keys = try KeyRing(path: path) }
+        self.keys = keys
         desk = OrderDesk(
             service: service, store: store, retention: settings.results, logger: logger, grace: retryGrace, now: now)
         let responder = ServerResponder(
             service: service, desk: desk, publicURL: settings.publicURL, keys: keys, limits: settings.limits,
-            metrics: metrics, logger: logger,
-            keepAlive: keepAlive, stallLimit: stallLimit)
+            origins: AllowedOrigins(settings.origins), metrics: metrics, logger: logger,
+            keepAlive: keepAlive, stallLimit: stallLimit, document: APIDocument(limits: settings.limits))
         // The libraries' own messages are about connections; ours name requests.
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .error)
@@ -103,6 +105,11 @@ public final class ImageServer: Sendable {
             throw ImageServerError(address: address, reason: "\(error)")
         }
     }
+
+    /// Reads the keys file again; returns how many keys it has, or nil where the server asks for none.
+    ///
+    /// Throws ``KeyRingError``, and admits nobody until the file is right again.
+    public func reloadKeys() throws(KeyRingError) -> Int? { try keys?.reload() }
 
     /// Takes no more requests, and lets ``run()`` return when those in progress are answered, or after a while.
     public func stop() async { await group.triggerGracefulShutdown() }

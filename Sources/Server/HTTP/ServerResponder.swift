@@ -26,22 +26,42 @@ struct ServerResponder: HTTPResponder {
     let publicURL: String?
     let keys: KeyRing?
     let limits: ServerSettings.Limits
+    let origins: AllowedOrigins
     let metrics: Metrics
     let logger: Logger
     /// How often a stream says something when there is nothing to say.
     let keepAlive: Duration
     /// A service that works, but has not come forward for so long, is stalled.
     let stallLimit: Duration
+    /// What the routes are, and which methods they take.
+    let document: APIDocument
 
     func respond(to request: Request, context: BasicRequestContext) async throws -> Response {
-        let start = ContinuousClock.now
         let id = Self.requestID(request)
+        return try await RequestScope.$id.withValue(id) { try await respond(to: request, id: id) }
+    }
+
+    private func respond(to request: Request, id: String) async throws -> Response {
+        let start = ContinuousClock.now
         let endpoint = Endpoint(path: request.uri.path)
         var logger = logger
-        logger[metadataKey: "request"] = "\(id)"
+        // Streams are written when this has returned, by other tasks.
+        logger[metadataKey: "request_id"] = "\(id)"
+        let isKnown = endpoint.map { document.methods(of: $0.route).contains(request.method) } ?? false
+        let route = endpoint?.name ?? "other"
+        var entry = AccessLog.Entry(
+            requestID: id, method: isKnown ? request.method.rawValue : "other", route: route,
+            isQuiet: endpoint?.route.isPolled ?? false, start: start)
         var response: Response
         do {
-            response = try await answer(request, endpoint, logger)
+            if let preflight = origins.preflight(
+                request, methods: endpoint.map { document.methods(of: $0.route) } ?? [])
+            {
+                return AccessLog(logger: logger).following(preflight, entry)
+            }
+            // Who has no key learns nothing about what there is.
+            if endpoint?.isOpen != true { entry.key = try authorize(request, logger) }
+            response = try await answer(request, endpoint, client: entry.key ?? "", logger)
         } catch let error as BrokenBody {
             throw error.underlying
         } catch is ClientLeft {
@@ -54,53 +74,51 @@ struct ServerResponder: HTTPResponder {
             response = answer.response
         }
         response.headers[.requestID] = id
-        let seconds = (ContinuousClock.now - start) / .seconds(1)
-        let route = endpoint?.name ?? "other"
-        let isKnown = endpoint?.methods.contains(request.method) == true
-        metrics.count(
-            .answers,
-            [
-                "route": route, "method": isKnown ? request.method.rawValue : "other",
-                "status": "\(response.status.code)",
-            ])
-        metrics.observe(.answerSeconds, seconds, ["route": route])
-        logger.info(
-            "answered", metadata: ["route": "\(route)", "status": "\(response.status.code)", "seconds": "\(seconds)"])
-        return response
+        origins.admit(request, to: &response)
+        let status = response.status.code
+        metrics.count(.answers, ["route": route, "method": entry.method, "status": "\(status)"])
+        metrics.observe(.answerSeconds, (ContinuousClock.now - start) / .seconds(1), ["route": route])
+        return AccessLog(logger: logger).following(response, entry)
     }
 
-    private func answer(_ request: Request, _ endpoint: Endpoint?, _ logger: Logger) async throws -> Response {
-        // Who has no key learns nothing about what there is.
-        let owner = endpoint?.isOpen == true ? "" : try authorize(request, logger)
+    private func answer(
+        _ request: Request, _ endpoint: Endpoint?, client: String, _ logger: Logger
+    ) async throws -> Response {
         guard let endpoint else {
             throw APIError(
                 status: .notFound, message: "there is nothing at \(request.uri.path.prefix(100))", code: "not_found")
         }
-        guard endpoint.methods.contains(request.method) else {
-            let allowed = endpoint.methods.map(\.rawValue).joined(separator: ", ")
+        let methods = document.methods(of: endpoint.route)
+        guard methods.contains(request.method) else {
+            let names = methods.map(\.rawValue).joined(separator: ", ")
             throw APIError(
-                status: .methodNotAllowed, message: "\(endpoint.name) takes \(allowed)", code: "method_not_allowed",
-                allow: allowed)
+                status: .methodNotAllowed, message: "\(endpoint.name) takes \(names)", code: "method_not_allowed",
+                allow: names)
         }
         switch endpoint {
-        case .edits: return try await edits(request, owner, logger)
-        case .generations: return try await generations(request, owner, logger)
-        case .variations: return try await variations(request, owner, logger)
+        case .cluster: return await cluster()
+        case .docs: return docs()
+        case .edits: return try await edits(request, client: client, logger)
+        case .generations: return try await generations(request, client: client, logger)
+        case .variations: return try await variations(request, client: client, logger)
         case .imageContent, .job, .jobCancel, .jobEvents, .jobResult, .jobs:
-            return try await kept(endpoint, request, owner, logger)
+            return try await kept(endpoint, request, client, logger)
         case .health: return Response(text: "ok\n")
         case .metrics: return await metricsText()
         case .model(let id): return try model(id)
         case .models: return models()
-        case .page: return page()
+        case .page(let file): return file.response(to: request)
+        case .openAPI: return openAPI()
         case .progress: return await progress()
         case .ready: return await ready()
         }
     }
 
-    /// The name of the key that the request shows, or of nobody where there are no keys; throws where it shows none.
-    private func authorize(_ request: Request, _ logger: Logger) throws -> String {
-        guard let keys else { return "" }
+    /// The name of the key that the request shows; nil where the server has none.
+    ///
+    /// Throws unless it is one of the ring's.
+    private func authorize(_ request: Request, _ logger: Logger) throws -> String? {
+        guard let keys else { return nil }
         func refuse(_ message: String, _ code: String) -> APIError {
             APIError(status: .unauthorized, message: message, code: code)
         }

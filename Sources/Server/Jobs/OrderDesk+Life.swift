@@ -116,11 +116,12 @@ extension OrderDesk {
     /// Whether an error says nothing about the order, and if so, whether it counts as an attempt all the same.
     private static func isInterruption(_ error: any Error) -> Bool? {
         switch error {
+        case OrderError.late: return nil
         case is OrderError, is CancellationError: return false
         case let error as ClusterError:
             switch error {
-            case .callAborted, .notReady, .stopped: return false
-            case .stuck, .workerLost: return true
+            case .callAborted, .interrupted, .notReady, .stopped: return false
+            case .stuck, .workerLost, .workerLostTooOften: return true
             default: return nil
             }
         default: return nil

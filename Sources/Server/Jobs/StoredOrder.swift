@@ -2,7 +2,8 @@ package import Coordinator
 package import Models
 import Tensor
 
-/// An order as it is kept: everything that decides its pictures, except the picture that is edited.
+/// An order as it is kept: everything that decides its pictures and its turn, except the picture that is edited
+/// and its deadline, which is over when the process has ended.
 package struct StoredOrder: Sendable, Hashable, Codable {
     /// What is done with the picture that was sent.
     package enum Editing: String, Sendable, Hashable, Codable {
@@ -46,6 +47,10 @@ package struct StoredOrder: Sendable, Hashable, Codable {
     package var strength: Double?
     /// How often each picture is shown before it is done.
     package var previewCount: Int
+    /// Name of the key that it came with; empty without one.
+    package var client: String
+    /// Among the same client's orders the higher goes first.
+    package var priority: Int
 
     /// What is kept of an order.
     package init(_ order: PictureOrder) {
@@ -64,7 +69,7 @@ package struct StoredOrder: Sendable, Hashable, Codable {
             case .variation: .variation
             case nil: nil
             }
-        previewCount = order.previewCount
+        (previewCount, client, priority) = (order.previewCount, order.client, order.priority)
     }
 
     /// The picture of an order, and its mask; nil where it has none.
@@ -107,6 +112,6 @@ package struct StoredOrder: Sendable, Hashable, Codable {
                 request.editing = .inpainting(image: image, mask: grey, strength: strength ?? 1)
             }
         }
-        return PictureOrder(request, previewCount: previewCount)
+        return PictureOrder(request, previewCount: previewCount, client: client, priority: priority)
     }
 }

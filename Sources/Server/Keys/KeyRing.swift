@@ -40,6 +40,21 @@ public final class KeyRing: Sendable {
         state = Mutex(State(version: version, keys: keys))
     }
 
+    /// Reads the file again, changed or not, and returns how many keys it has.
+    ///
+    /// Throws ``KeyRingError``; nobody is admitted then until the file is right again.
+    func reload() throws(KeyRingError) -> Int {
+        let current = Self.version(path)
+        do throws(KeyRingError) {
+            let loaded = try Self.load(path)
+            state.withLock { $0 = State(version: loaded.version, keys: loaded.keys) }
+            return loaded.keys.count
+        } catch {
+            state.withLock { $0 = State(version: current, problem: error) }
+            throw error
+        }
+    }
+
     /// The name of a key; nil where it is none of the file's.
     ///
     /// Throws ``KeyRingError`` where the file, as it is now, cannot be used.

@@ -32,14 +32,25 @@ public final class Metrics: Sendable {
         /// Time that orders took once their turn had come.
         public static let paintingSeconds = Self(
             "tessera_request_duration_seconds", "Time that completed orders took after the queue.", bounds: long)
-        /// Time between the steps of an order.
+        /// Time of calls of a step program.
         public static let stepSeconds = Self(
-            "tessera_step_duration_seconds", "Time of decoding steps, of all pictures of an order together.",
+            "tessera_step_duration_seconds", "Time of decoding steps, of all pictures of a batch together.",
             bounds: short)
+        /// Pictures of calls of a step program.
+        public static let batchSize = Self(
+            "tessera_batch_size", "Pictures that made a decoding step together.",
+            bounds: [1, 2, 3, 4, 6, 8, 12, 16, 32, 64])
+        /// Steps of pictures.
+        public static let steps = Self("tessera_picture_steps_total", "Decoding steps, counted once a picture.")
+        /// Calls of programs by `activity`: text, encode, step, preview, decode, and `result`: ok, error.
+        public static let calls = Self("tessera_calls_total", "Calls of programs on the cluster.")
         /// Pictures.
         public static let pictures = Self("tessera_pictures_total", "Pictures made.")
 
-        static let all = [answers, answerSeconds, orders, queueSeconds, paintingSeconds, stepSeconds, pictures]
+        static let all = [
+            answers, answerSeconds, orders, queueSeconds, paintingSeconds, stepSeconds, batchSize, steps, calls,
+            pictures,
+        ]
     }
 
     /// A value that is read when it is asked for.

@@ -48,8 +48,10 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
     public var dtype: String
     /// Instruction-set level of the kernels.
     public var instructionSet: String
-    /// The mesh ("guidance=2,model=2"): for information, it changes no pixel.
+    /// The mesh ("guidance=2,model=2"): for information, it changes no pixel unless ``partialSums`` says so.
     public var mesh: String
+    /// How partial sums travelled, where that makes the picture depend on the mesh: nil or "activations".
+    public var partialSums: String?
 
     /// What the cluster adds to a plan.
     public struct Environment: Sendable, Hashable {
@@ -65,10 +67,13 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
         public var instructionSet: String
         /// The mesh.
         public var mesh: String
+        /// How partial sums travel, where that makes pictures depend on the mesh.
+        public var partialSums: String?
 
         /// Makes an environment.
         public init(
-            version: String, model: String, modelHash: String, dtype: String, instructionSet: String, mesh: String
+            version: String, model: String, modelHash: String, dtype: String, instructionSet: String, mesh: String,
+            partialSums: String? = nil
         ) {
             self.version = version
             self.model = model
@@ -76,6 +81,7 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
             self.dtype = dtype
             self.instructionSet = instructionSet
             self.mesh = mesh
+            self.partialSums = partialSums
         }
     }
 
@@ -107,6 +113,7 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
         dtype = environment.dtype
         instructionSet = environment.instructionSet
         mesh = environment.mesh
+        partialSums = environment.partialSums
     }
 
     /// The record as JSON, keys in order.

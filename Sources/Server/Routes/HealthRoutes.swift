@@ -1,3 +1,4 @@
+import Coordinator
 import HTTPTypes
 import Hummingbird
 
@@ -44,6 +45,19 @@ extension ServerResponder {
                 name: "tessera_requests_running", help: "Orders that are being served.",
                 values: [([:], Double(status.queue.running))]),
         ]
+        if let scheduler = status.scheduler {
+            gauges += [
+                Metrics.Gauge(
+                    name: "tessera_pictures", help: "Pictures that wait for a slot, and that have one.",
+                    values: [
+                        (["state": "active"], Double(scheduler.active)),
+                        (["state": "waiting"], Double(scheduler.waiting)),
+                    ]),
+                Metrics.Gauge(
+                    name: "tessera_slots", help: "Pictures that can be in progress at once.",
+                    values: [([:], Double(scheduler.slots))]),
+            ]
+        }
         if let age = status.queue.progressAge {
             gauges.append(
                 Metrics.Gauge(

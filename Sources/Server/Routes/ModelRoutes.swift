@@ -25,7 +25,3 @@ extension ServedModel {
         ])
     }
 }
-
-extension JSONValue: ExpressibleByStringLiteral {
-    init(stringLiteral value: String) { self = .string(value) }
-}

@@ -14,11 +14,13 @@ extension OrderTicket {
     /// Longest idempotency key.
     private static let keyByteLimit = 255
 
-    /// A ticket for an order that the Images API words.
-    init(_ picture: PictureFields, owner: String, kind: Job.Kind) {
+    /// A ticket for an order that the Images API words; where somebody waits for its answer, `headers` are the request's.
+    init(_ picture: PictureFields, _ headers: HTTPFields = [:], owner: String, kind: Job.Kind) {
         let previewCount = picture.isStream ? picture.partialImages : 0
         self.init(
-            order: PictureOrder(picture.request, previewCount: previewCount), owner: owner, kind: kind,
+            order: PictureOrder(
+                picture.request, previewCount: previewCount, client: owner, priority: picture.priority,
+                deadline: picture.deadline(headers)), owner: owner, kind: kind,
             keepsPictures: picture.isURL)
     }
 

@@ -12,6 +12,10 @@ struct PictureFields {
     var partialImages: Int
     /// Addresses of pictures that are kept, instead of the pictures.
     var isURL: Bool
+    /// Among the same key's orders the higher goes first.
+    var priority: Int
+    /// How long the client waits; nil: it did not say.
+    var deadline: Duration?
     /// The client's word for the quality, which events repeat.
     static let quality = "auto"
 
@@ -19,7 +23,7 @@ struct PictureFields {
     static let generationNames = [
         "prompt", "model", "n", "size", "quality", "response_format", "output_format", "output_compression",
         "background", "moderation", "style", "user", "stream", "partial_images", "seed", "negative_prompt",
-        "num_inference_steps", "guidance_scale", "temperature",
+        "num_inference_steps", "guidance_scale", "temperature", "priority", "deadline_seconds",
     ]
     /// Fields of `POST /v1/images/edits` besides the files.
     static let editNames =
@@ -35,6 +39,8 @@ struct PictureFields {
 
     /// Longest side that a size may name.
     private static let sideLimit = 65_536
+    /// Longest deadline in seconds that is looked at: a day.
+    private static let longestDeadline = 86_400.0
 
     /// Reads and checks the fields; which sizes fit the model is checked by the service.
     ///
@@ -66,6 +72,8 @@ struct PictureFields {
         if let size = try Self.size(fields) { (request.width, request.height) = (size.width, size.height) }
         isStream = try fields.flag("stream") ?? false
         partialImages = try fields.integer("partial_images", in: 0...3) ?? 0
+        priority = try fields.integer("priority", in: ServiceTerms.priorities) ?? 0
+        deadline = try fields.real("deadline_seconds", in: 0...Self.longestDeadline).map { .seconds($0) }
         if isStream, request.picturesPerPrompt != 1 {
             throw .invalid("n", "n must be 1 with stream", code: "unsupported_value")
         }
@@ -78,6 +86,14 @@ struct PictureFields {
             throw .invalid("partial_images", "partial_images needs stream", code: "unsupported_value")
         }
         try Self.checkFixed(fields)
+    }
+
+    /// How long the client waits: what it says, or how long its HTTP library waits for the next byte of an answer.
+    func deadline(_ headers: HTTPFields) -> Duration? {
+        guard !isStream, let text = headers[.readTimeout], let seconds = Double(text),
+            (0...Self.longestDeadline).contains(seconds)
+        else { return deadline }
+        return min(deadline ?? .seconds(seconds), .seconds(seconds))
     }
 
     /// What the API knows and this server has one way for.
@@ -114,4 +130,9 @@ struct PictureFields {
         else { throw .invalid("size", "size must be 'auto' or like '256x256'") }
         return (width, height)
     }
+}
+
+extension HTTPField.Name {
+    /// OpenAI's clients tell how many seconds they wait for an answer's next byte.
+    static let readTimeout = HTTPField.Name("x-stainless-read-timeout")!
 }

@@ -12,12 +12,12 @@ extension ServerResponder {
     private static let fileNames = ["image", "image[]", "mask"]
 
     /// `POST /v1/images/generations`.
-    func generations(_ request: Request, _ owner: String, _ logger: Logger) async throws -> Response {
+    func generations(_ request: Request, client: String, _ logger: Logger) async throws -> Response {
         var request = request
         let fields = try await json(&request, limit: Self.jsonByteLimit)
         let picture = try PictureFields(
             fields, names: PictureFields.generationNames, model: service.model, limits: limits, seed: Self.freshSeed)
-        var ticket = OrderTicket(picture, owner: owner, kind: .generation)
+        var ticket = OrderTicket(picture, request.headers, owner: client, kind: .generation)
         try ticket.read(request, fields)
         return try await paint(picture, ticket, as: "image_generation", request, logger)
     }
@@ -40,7 +40,7 @@ extension ServerResponder {
     }
 
     /// `POST /v1/images/edits`.
-    func edits(_ request: Request, _ owner: String, _ logger: Logger) async throws -> Response {
+    func edits(_ request: Request, client: String, _ logger: Logger) async throws -> Response {
         var request = request
         let (fields, files) = try await form(&request)
         var picture = try PictureFields(
@@ -51,13 +51,13 @@ extension ServerResponder {
         picture.request.editing = try EditPictures.editing(
             image: image, mask: files["mask"], strength: try fields.real("strength", in: 0...1),
             pixelLimit: limits.pixels)
-        var ticket = OrderTicket(picture, owner: owner, kind: .edit)
+        var ticket = OrderTicket(picture, request.headers, owner: client, kind: .edit)
         try ticket.read(request, fields, files: files)
         return try await paint(picture, ticket, as: "image_edit", request, logger)
     }
 
     /// `POST /v1/images/variations`: part of the picture's tokens is drawn anew.
-    func variations(_ request: Request, _ owner: String, _ logger: Logger) async throws -> Response {
+    func variations(_ request: Request, client: String, _ logger: Logger) async throws -> Response {
         var request = request
         let (fields, files) = try await form(&request)
         var picture = try PictureFields(
@@ -71,7 +71,7 @@ extension ServerResponder {
         }
         picture.request.editing = try EditPictures.variation(
             image: image, strength: try fields.real("strength", in: 0...1), pixelLimit: limits.pixels)
-        var ticket = OrderTicket(picture, owner: owner, kind: .variation)
+        var ticket = OrderTicket(picture, request.headers, owner: client, kind: .variation)
         try ticket.read(request, fields, files: files)
         return try await paint(picture, ticket, as: "image_edit", request, logger)
     }

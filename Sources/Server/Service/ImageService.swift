@@ -6,6 +6,8 @@ public protocol ImageService: Sendable {
     var model: ServedModel { get }
     /// How the service is.
     func status() async -> ServiceStatus
+    /// How its cluster is.
+    func cluster() async -> ClusterSnapshot
     /// Takes an order into the queue and returns what happens to it from then on.
     ///
     /// The stream begins with ``PaintingEvent/queued(ahead:)`` and ends with ``PaintingEvent/finished(_:)`` or an
@@ -35,12 +37,27 @@ public struct PictureOrder: Sendable, Hashable {
     public var request: GenerationRequest
     /// How often each picture is shown before it is done, as far as there are steps for it.
     public var previewCount: Int
+    /// Name of the key that it came with, whose orders share the cluster evenly with others'; empty without one.
+    public var client: String
+    /// From -100 to 100; among the same client's orders the higher goes first.
+    public var priority: Int
+    /// How long from now somebody waits for it, for what cannot be done by then is refused; nil: for ever.
+    public var deadline: Duration?
 
     /// Makes an order.
-    public init(_ request: GenerationRequest, previewCount: Int = 0) {
+    public init(
+        _ request: GenerationRequest, previewCount: Int = 0, client: String = "", priority: Int = 0,
+        deadline: Duration? = nil
+    ) {
         self.request = request
         self.previewCount = previewCount
+        self.client = client
+        self.priority = priority
+        self.deadline = deadline
     }
+
+    /// As the queue and the scheduler take them.
+    public var terms: ServiceTerms { ServiceTerms(client: client, priority: priority, deadline: deadline) }
 
     /// Steps between previews, so that `previewCount` of them come evenly and, where steps are few, soon.
     public static func previewInterval(count: Int, steps: Int) -> Int? {
@@ -136,17 +153,24 @@ public struct ServiceStatus: Sendable, Hashable {
     public var queue: OrderQueue.Status
     /// By rank.
     public var workers: [Worker]
+    /// How pictures stand; nil: it is not known.
+    public var scheduler: SchedulerStatus?
 
     /// Makes a status.
-    public init(state: State, queue: OrderQueue.Status, workers: [Worker] = []) {
+    public init(
+        state: State, queue: OrderQueue.Status, workers: [Worker] = [], scheduler: SchedulerStatus? = nil
+    ) {
         self.state = state
         self.queue = queue
         self.workers = workers
+        self.scheduler = scheduler
     }
 }
 
 /// Why an order is not served; cases in alphabetical order.
 public enum OrderError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// It cannot be done by the time at which nobody waits for it any more; both counted from its arrival.
+    case late(deadline: Duration, expected: Duration)
     /// Nothing can be made yet, or any more; what is the matter.
     case notReady(String)
     /// The queue is full; a place may be free after so long.
@@ -157,6 +181,7 @@ public enum OrderError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A stable word for logs, metrics and JSON.
     public var code: String {
         switch self {
+        case .late: "deadline"
         case .notReady: "not_ready"
         case .queueFull: "queue_full"
         case .stopping: "stopping"
@@ -166,6 +191,7 @@ public enum OrderError: Error, Sendable, Hashable, CustomStringConvertible {
     /// One sentence: what, where, what to do.
     public var description: String {
         switch self {
+        case .late(let deadline, let expected): DeadlineError(deadline: deadline, expected: expected).description
         case .notReady(let what): "no picture can be made now: \(what); try again later"
         case .queueFull(let limit, let after):
             "the queue is full (\(limit) orders wait): try again in \(after.components.seconds) seconds"

@@ -16,9 +16,13 @@ struct PartialValue: Sendable, Hashable {
     var nodes: [[ReductionTree.Node]]
     /// The one partial result of a device is the sum of all it has.
     var isLocalSum: Bool
+    /// Bytes of an element of a partial result on its way.
+    var elementByteCount = 4
 
     /// Most partial results that a device has.
     var partialCount: Int { nodes.reduce(0) { max($0, $1.count) } }
+    /// Bytes of all partial results of an element of the result, from the device that has most.
+    var byteCountPerElement: Int { partialCount * elementByteCount }
 
     static func == (a: PartialValue, b: PartialValue) -> Bool { a.number == b.number }
 
@@ -85,7 +89,7 @@ struct MoveTable {
                 sides[device] = .init(sends: part.sends, receives: part.receives, copies: part.copies)
             }
         }
-        return Moves(sides, coordinates: geometry.coordinates)
+        return Moves(sides, number: moves.count + reductions.count, coordinates: geometry.coordinates)
     }
 
     /// The transfers that reduce partial results into boxes inside those they lie in.
@@ -116,7 +120,7 @@ struct MoveTable {
                     sends: part.sends, receives: part.receives, copies: part.copies, reduction: reduction)
             }
         }
-        let result = Moves(sides, coordinates: geometry.coordinates)
+        let result = Moves(sides, number: moves.count + reductions.count, coordinates: geometry.coordinates)
         reductions[key] = result
         return result
     }

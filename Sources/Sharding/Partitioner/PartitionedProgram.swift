@@ -36,6 +36,8 @@ struct PartitionedProgram: Sendable {
         var destination: Int
         var moves: Moves
         var scope: String
+        /// What is combined; nil where nothing is.
+        var partial: PartialValue?
     }
 
     var name: String
@@ -57,8 +59,10 @@ struct Moves: Sendable {
         var copies: [Exchange.LocalCopy] = []
         var reduction: Exchange.Reduction?
     }
+    /// The same for equal transfers of one program.
+    let number: Int
     /// By device.
-    var sides: [Side]
+    let sides: [Side]
     /// Elements (times partial results) that the busiest device sends.
     let sentMax: Int
     /// Elements (times partial results) that all devices send.
@@ -83,8 +87,9 @@ struct Moves: Sendable {
         staging[elementSize == 4 ? 2 : elementSize - 1].max() ?? 0
     }
 
-    init(_ sides: [Side], coordinates: [[Int]]) {
+    init(_ sides: [Side], number: Int, coordinates: [[Int]]) {
         self.sides = sides
+        self.number = number
         var travelled: Set<Int> = []
         let all = coordinates.first?.indices ?? 0..<0
         for (device, side) in sides.enumerated() where travelled.count < all.count {

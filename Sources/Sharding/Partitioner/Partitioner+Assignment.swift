@@ -22,7 +22,7 @@ extension Partitioner {
         var result = Assignment(
             axes: axes, layout: layout, set: set, operands: operands, operandLayouts: layouts, candidates: false)
         if let first = split.first, case .reduction(let kind) = rule.factors[first].kind {
-            result.partial = partial(kind, set, split, axes, reduced, rule)
+            result.partial = partial(kind, set, split, axes, reduced, rule, program.type(of: id).dtype)
             result.candidates = kind == .topK
         }
         assignments[key] = result
@@ -72,7 +72,7 @@ extension Partitioner {
     /// What each device has of a reduction.
     private mutating func partial(
         _ kind: ReductionKind, _ set: Int, _ split: [Int], _ axes: [[AxisRef]], _ reduced: [Int: [Range<Int>]],
-        _ rule: ShardingRule
+        _ rule: ShardingRule, _ dtype: DType
     ) -> PartialValue {
         let refs = split.flatMap { axes[$0] }
         let boxes = geometry.table[set].boxes
@@ -87,6 +87,7 @@ extension Partitioner {
         partialCount += 1
         return PartialValue(
             number: partialCount, set: set, axes: refs, kind: kind, leafCount: leafCount, nodes: nodes,
-            isLocalSum: kind == .sum && !isTree)
+            isLocalSum: kind == .sum && !isTree,
+            elementByteCount: kind == .sum && options.partialSums == .f32 ? 4 : dtype.byteCount)
     }
 }

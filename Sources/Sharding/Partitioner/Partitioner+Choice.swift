@@ -13,7 +13,8 @@ extension Partitioner {
                 .init(
                     copies: states[operand].copies.map(\.set), partial: states[operand].pending?.partial,
                     planned: shardings[operand].dims.map(\.axes), opcode: program.operations[operand].opcode)
-            }, planned: shardings[id].dims.map(\.axes), demand: demand, isFinal: isFinal[id])
+            }, planned: shardings[id].dims.map(\.axes), demand: demand, isFinal: isFinal[id],
+            isLookingAhead: isLookingAhead)
         if let axes = chosen[key], let known = assignment(id, axes) { return known }
         let planned = plannedAxes(id)
         guard var best = assignment(id, planned) ?? assignment(id, rules[id].factors.map { _ in [] }) else {
@@ -21,17 +22,24 @@ extension Partitioner {
         }
         var least = cost(id, best, demand)
         if least.bytes > 0 {
+            var ranked = [(assignment: best, price: least)]
             // Bytes are saved by sending less, not by every device doing the work of all.
             let most = work(id, best)
             // Where operands agree the plan stands unless another assignment sends less than half.
             if operandPrice(id, best).bytes == 0 { least.bytes /= 2 }
             for axes in candidates(id) where axes != best.axes {
                 guard let other = assignment(id, axes), work(id, other) <= most else { continue }
-                let price = cost(id, other, demand, below: least)
+                let limit = StrategyCost(bytes: least.bytes * 2, rounds: least.rounds)
+                let price = cost(id, other, demand, below: mayLookAhead ? limit : least)
+                if mayLookAhead { ranked.append((other, price)) }
                 if price < least { (best, least) = (other, price) }
             }
+            if least.bytes > 0, let local = inPlace(id) { return local }
+            if least.bytes > 0, mayLookAhead, ranked.count > 1 {
+                if let first = ranked.firstIndex(where: { $0.assignment.axes == best.axes }) { ranked.swapAt(0, first) }
+                best = lookAhead(id, ranked)
+            }
         }
-        if least.bytes > 0, let local = inPlace(id) { return local }
         chosen[key] = best.axes
         return best
     }

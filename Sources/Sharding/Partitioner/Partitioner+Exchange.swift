@@ -26,6 +26,7 @@ extension Partitioner {
         let set = result.buffers[destination].set
         let transfers = moves.reduce(pending.partial, to: set, &geometry)
         add(transfers, pending.buffer, destination, kind, pending.partial.axes, pending.scope)
+        result.exchanges[result.exchanges.count - 1].partial = pending.partial
     }
 
     private mutating func add(

@@ -11,7 +11,7 @@ extension Partitioner {
     ) -> StrategyCost {
         let scattered = scatteredBytes(partial)
         let largest = geometry.table[partial.set].largest
-        if isFinal, largest * 4 * partial.partialCount > options.links.oneShotByteCount {
+        if isFinal, largest * partial.byteCountPerElement > options.links.oneShotByteCount {
             return StrategyCost(bytes: scattered, rounds: 1)
         }
         let wanted = target ?? partial.set
@@ -65,14 +65,30 @@ extension Partitioner {
         let partial = pending.partial
         let largest = geometry.table[partial.set].largest
         let wanted = geometry.set(program.type(of: value).dims, pending.layout)
-        guard largest * 4 * partial.partialCount > options.links.oneShotByteCount,
+        guard largest * partial.byteCountPerElement > options.links.oneShotByteCount,
             !shardings[value].dims.contains(where: { !$0.isOpen })
         else { return wanted }
         return piecesSet(partial, program.type(of: value))
     }
 
+    /// A buffer of partial sums, rounded to the result's type where they travel in that.
+    mutating func travelling(_ operation: Program.Operation, _ partial: PartialValue, _ buffer: Int) -> Int {
+        let isRounded = partial.elementByteCount < result.buffers[buffer].type.dtype.byteCount
+        guard partial.kind == .sum, isRounded else { return buffer }
+        let held = result.buffers[buffer]
+        let rounded = addBuffer(TensorType(operation.type.dtype, operation.type.dims), held.set, kind: .arena)
+        result.buffers[rounded].nodes = held.nodes
+        result.buffers[rounded].leafCount = held.leafCount
+        result.buffers[rounded].isLocalSum = held.isLocalSum
+        result.steps.append(
+            .compute(
+                ComputeInstruction(
+                    opcode: .cast, operands: [buffer], result: rounded, attributes: [:], scope: operation.scope)))
+        return rounded
+    }
+
     private func isOneShot(_ partial: PartialValue, _ set: Int) -> Bool {
-        geometry.table[set].largest * 4 * partial.partialCount <= options.links.oneShotByteCount
+        geometry.table[set].largest * partial.byteCountPerElement <= options.links.oneShotByteCount
     }
 
     // MARK: Bytes
@@ -93,27 +109,35 @@ extension Partitioner {
                 most = max(most, (total - wanted[device].elementCount) * partial.nodes[device].count)
             }
         }
-        directs[key] = most * 4
-        return most * 4
+        directs[key] = most * partial.elementByteCount
+        return most * partial.elementByteCount
     }
 
     private func scatteredBytes(_ partial: PartialValue) -> Int {
         let parts = partial.axes.partCount
         let largest = geometry.table[partial.set].largest
-        return (largest - largest / parts) * 4 * partial.partialCount
+        return (largest - largest / parts) * partial.byteCountPerElement
     }
 
     private mutating func gatheredBytes(_ partial: PartialValue, to set: Int, _ type: TensorType) -> Int {
         moves.cost(from: piecesSet(partial, type), to: set, &geometry) * type.dtype.byteCount
     }
 
-    /// Each device's box, cut into one piece for every member of its group along the longest dimension.
     private mutating func piecesSet(_ partial: PartialValue, _ type: TensorType) -> Int {
         if let known = pieces[partial] { return known }
-        var cut = geometry.table[partial.set].boxes
+        let set = geometry.pieces(of: partial, rank: type.rank)
+        pieces[partial] = set
+        return set
+    }
+}
+
+extension ShardGeometry {
+    /// Each device's box, cut into one piece for every member of its group along the longest dimension.
+    mutating func pieces(of partial: PartialValue, rank: Int) -> Int {
+        var cut = table[partial.set].boxes
         // The three numbers of an arg-max stay together.
-        let kept = partial.kind == .argMax ? type.rank - 1 : type.rank
-        for group in geometry.groups(along: partial.axes) {
+        let kept = partial.kind == .argMax ? rank - 1 : rank
+        for group in groups(along: partial.axes) {
             for (index, device) in group.enumerated() {
                 let dims = Array(cut[device].dims.prefix(kept))
                 guard let longest = dims.indices.max(by: { dims[$0] < dims[$1] }) else { continue }
@@ -123,8 +147,6 @@ extension Partitioner {
                 cut[device].ranges[longest] = lower..<upper
             }
         }
-        let set = geometry.table.intern(cut)
-        pieces[partial] = set
-        return set
+        return table.intern(cut)
     }
 }

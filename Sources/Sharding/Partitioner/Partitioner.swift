@@ -22,6 +22,11 @@ struct Partitioner {
     var partialCount = 0
     var pieces: [PartialValue: Int] = [:]
     var directs: [DirectKey: Int?] = [:]
+    /// True while a choice is tried out: the operations that follow are then chosen by price alone.
+    var isLookingAhead = false
+    /// True where that may be done, and where it changed a choice.
+    let looksAhead: Bool
+    var hasLookedAhead = false
     /// Operations that read each value.
     let readers: [[Program.ValueID]]
     /// Values that nothing but outputs of the program reads.
@@ -50,6 +55,7 @@ struct Partitioner {
         var planned: [[AxisRef]]
         var demand: Layout?
         var isFinal: Bool
+        var isLookingAhead: Bool
     }
 
     private struct OperationClass: Hashable {
@@ -61,12 +67,14 @@ struct Partitioner {
     }
 
     init(
-        _ program: Program, rules: [ShardingRule], shardings: [TensorSharding], mesh: Mesh, options: CompilerOptions
+        _ program: Program, rules: [ShardingRule], shardings: [TensorSharding], mesh: Mesh, options: CompilerOptions,
+        looksAhead: Bool = true
     ) {
         self.program = program
         self.rules = rules
         self.shardings = shardings
         self.options = options
+        self.looksAhead = looksAhead
         geometry = ShardGeometry(mesh)
         result = PartitionedProgram(name: program.name)
         states = Array(repeating: ValueState(), count: program.operations.count)
@@ -89,26 +97,29 @@ struct Partitioner {
     }
 
     mutating func run() {
-        for (id, operation) in program.operations.enumerated() {
-            switch operation.opcode {
-            case .parameter, .constant, .iota: break
-            case .input:
-                let name = operation.attributes.text("name")
-                guard program.residentInputs.contains(name) else { break }
-                let layout = Layout(shardings[id].dims.map(\.axes))
-                let set = geometry.set(operation.type.dims, layout)
-                place(id, layout, set, addBuffer(operation.type, set, kind: .resident(name: name)))
-            case .annotate: annotate(id, operation)
-            default: lower(id, operation)
-            }
-        }
+        for id in program.operations.indices { visit(id) }
         for output in program.outputs { add(output) }
+    }
+
+    /// Partitions the next operation.
+    mutating func visit(_ id: Program.ValueID) {
+        let operation = program.operations[id]
+        switch operation.opcode {
+        case .parameter, .constant, .iota: break
+        case .input:
+            let name = operation.attributes.text("name")
+            guard program.residentInputs.contains(name) else { break }
+            let layout = Layout(shardings[id].dims.map(\.axes))
+            let set = geometry.set(operation.type.dims, layout)
+            place(id, layout, set, addBuffer(operation.type, set, kind: .resident(name: name)))
+        case .annotate: annotate(id, operation)
+        default: lower(id, operation, choose(id))
+        }
     }
 
     // MARK: One operation
 
-    private mutating func lower(_ id: Program.ValueID, _ operation: Program.Operation) {
-        let assignment = choose(id)
+    mutating func lower(_ id: Program.ValueID, _ operation: Program.Operation, _ assignment: Assignment) {
         if assignment.candidates { return lowerTopK(id, operation, assignment) }
         if isDeferred(id, assignment) {
             states[id].layout = assignment.layout
@@ -131,7 +142,8 @@ struct Partitioner {
                 result.buffers[buffer].isLocalSum = partial.isLocalSum
             }
             states[id].pending = .init(
-                buffer: buffer, partial: partial, layout: assignment.layout, scope: operation.scope)
+                buffer: travelling(operation, partial, buffer), partial: partial, layout: assignment.layout,
+                scope: operation.scope)
             states[id].layout = assignment.layout
         } else {
             place(id, assignment.layout, assignment.set, buffer)

@@ -108,8 +108,9 @@ extension CostModel {
         }
     }
 
-    /// Bytes that some programs need on a device at once: weights, the largest arena, and what one request keeps.
-    public static func peakByteCount(of locals: [LocalProgram]) -> Int {
-        weightByteCount(of: locals) + (locals.map(\.arenaByteCount).max() ?? 0) + residentByteCount(of: locals)
+    /// Bytes that some programs need on a device at once: weights, the largest arena, and what so many prompts keep.
+    public static func peakByteCount(of locals: [LocalProgram], promptCount: Int = 1) -> Int {
+        weightByteCount(of: locals) + (locals.map(\.arenaByteCount).max() ?? 0)
+            + residentByteCount(of: locals) * promptCount
     }
 }

@@ -7,8 +7,9 @@ struct MeshRanking {
     let misfits: [MeshSearch.Misfit]
     let uncompiled: [MeshSearch.Candidate]
 
-    /// Times that differ by less are equal: fewer workers win, then earlier axes.
-    private static let tolerance = 1.01
+    /// Times that differ by less are equal, as predictions are no better: fewer workers win, then earlier axes, which send
+    /// less.
+    private static let tolerance = 1.03
 
     /// The choice.
     ///

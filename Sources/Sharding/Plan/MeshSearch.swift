@@ -20,6 +20,8 @@ public struct MeshSearch: Sendable {
     public var memoryLimits: [Int?]
     /// What is best.
     public var objective: Objective
+    /// How partial sums travel.
+    public var partialSums: PartialSums
     /// Axes that meshes are made of.
     public var axes: [SearchAxis]
     /// What logical axes are split over, given the names of a mesh's axes.
@@ -30,7 +32,7 @@ public struct MeshSearch: Sendable {
     /// Makes a search; `memoryLimits` are by worker, missing ones mean no limit.
     public init(
         profile: MachineProfile, memoryLimits: [Int?] = [], objective: Objective = .latency,
-        axes: [SearchAxis] = SearchAxis.standard, compiledMax: Int = 32,
+        partialSums: PartialSums = .f32, axes: [SearchAxis] = SearchAxis.standard, compiledMax: Int = 32,
         rules: @escaping @Sendable ([String]) -> LogicalAxisRules
     ) {
         precondition(!profile.workers.isEmpty, "a mesh is chosen for at least one worker")
@@ -38,6 +40,7 @@ public struct MeshSearch: Sendable {
         let missing = max(0, profile.workers.count - memoryLimits.count)
         self.memoryLimits = memoryLimits + Array(repeating: nil, count: missing)
         self.objective = objective
+        self.partialSums = partialSums
         self.axes = axes
         self.compiledMax = compiledMax
         self.rules = rules
@@ -233,9 +236,10 @@ public struct MeshSearch: Sendable {
         for attempt in 0..<6 {
             let compiled = try Self.compile(
                 workload, mesh: Mesh(candidate.axes, speeds: speeds), rules: rules(candidate.axes.map(\.name)),
-                links: machines.linkCosts)
+                options: CompilerOptions(partialSums: partialSums, links: machines.linkCosts))
             let needs = candidate.numbers.indices.map { rank in
-                CostModel.peakByteCount(of: compiled.map { $0.locals[rank] })
+                CostModel.peakByteCount(
+                    of: compiled.map { $0.locals[rank] }, promptCount: workload.pictures)
             }
             let short = needs.indices.filter { needs[$0] > limits[$0] ?? .max }
             if short.isEmpty {
@@ -290,14 +294,13 @@ public struct MeshSearch: Sendable {
 
     /// Compiles all programs of a workload for one mesh.
     static func compile(
-        _ workload: Workload, mesh: Mesh, rules: LogicalAxisRules, links: LinkCosts
+        _ workload: Workload, mesh: Mesh, rules: LogicalAxisRules, options: CompilerOptions
     ) throws(ShardingError) -> [CompiledProgram] {
         var left: [String: TensorSharding] = [:]
         var result: [CompiledProgram] = []
         for stage in workload.stages {
-            let residents = left.filter { stage.program.residentInputs.contains($0.key) }
             let compiled = try Compiler.compile(
-                stage.program, mesh: mesh, rules: rules, residents: residents, options: CompilerOptions(links: links))
+                stage.program, mesh: mesh, rules: rules, residents: left, options: options)
             left.merge(compiled.residents) { $1 }
             result.append(compiled)
         }
@@ -315,7 +318,8 @@ struct Baseline {
     let speeds: [Double]
 
     init(_ workload: Workload, _ search: MeshSearch) throws(ShardingError) {
-        let compiled = try MeshSearch.compile(workload, mesh: .single, rules: search.rules([]), links: .ethernet)
+        let compiled = try MeshSearch.compile(
+            workload, mesh: .single, rules: search.rules([]), options: CompilerOptions())
         var all: [[Double]] = []
         var known: [MachineProfile.Worker: [Double]] = [:]
         for number in search.profile.workers.indices {

@@ -44,6 +44,7 @@ extension PlanReport {
         let shares = program.flops.map { Self.percent($0, of: total) }
         lines.append("  work    \(Self.count(total, "FLOP")): " + perWorker(shares))
         if let timing = program.timing { lines.append("  time    " + Self.time(timing)) }
+        if let blocks = program.blocks { lines.append("  blocks  " + Self.text(blocks)) }
         let sent = program.sentBytes.reduce(0, +)
         guard sent > 0 else { return lines + ["  sent    nothing"] }
         let each = program.sentBytes.map { $0 < 1024 ? "\($0) bytes" : "\($0) bytes (\(Self.bytes($0)))" }
@@ -59,8 +60,15 @@ extension PlanReport {
         let (waiting, hidden) = (timing.waitingSeconds.reduce(0, +), timing.hiddenSeconds.reduce(0, +))
         guard waiting + hidden > 0 else { return text }
         let parts = [waiting, hidden].map { percent(Int($0 * 1e9), of: Int((waiting + hidden) * 1e9)) }
-        return text + "; while messages are on their way, workers wait for \(parts[0]) of the time and compute for "
-            + parts[1]
+        let most = [timing.waitingSeconds, timing.hiddenSeconds].map { duration($0.max() ?? 0) }
+        return text + "; while messages are on their way, workers wait for \(parts[0]) of the time (at most "
+            + "\(most[0])) and compute for \(parts[1]) (\(most[1]) hidden)"
+    }
+
+    /// `2 along dimension 0 of [2, 1, 16, 16, 2048]; without them 35.1 ms predicted`.
+    private static func text(_ blocks: Blocks) -> String {
+        let text = "\(blocks.count) along dimension \(blocks.dimension) of \(blocks.sizes)"
+        return text + (blocks.wholeSeconds.map { "; without them \(duration($0)) predicted" } ?? "")
     }
 
     private static func duration(_ seconds: Double) -> String {

@@ -48,6 +48,20 @@ public struct PlanReport: Sendable, Codable, Hashable {
         public var flops: [Int]
         /// How long a call takes; nil where nothing was predicted.
         public var timing: Timing?
+        /// How it is done in blocks to hide exchanges; nil where it is not.
+        public var blocks: Blocks?
+    }
+
+    /// Blocks of a program.
+    public struct Blocks: Sendable, Codable, Hashable {
+        /// How many.
+        public var count: Int
+        /// The dimension of exchanged values that is cut.
+        public var dimension: Int
+        /// Sizes of such a value.
+        public var sizes: [Int]
+        /// Predicted seconds of a call that is not done in blocks; nil where nothing was predicted.
+        public var wholeSeconds: Double?
     }
 
     /// Predicted times of one call.
@@ -110,26 +124,31 @@ public struct PlanReport: Sendable, Codable, Hashable {
     ///   - subject: what is planned.
     ///   - workerNames: by rank; "rank 0" and so on where they are missing.
     ///   - memoryLimits: bytes by rank; nil: no limit.
+    ///   - promptCount: prompts whose texts are kept on the devices at once.
+    ///   - inexactSettings: settings that give up byte-identical pictures.
     public init(
         mesh: Mesh, subject: String = "", programs: [CompiledProgram], workerNames: [String] = [],
-        memoryLimits: [Int?] = []
+        memoryLimits: [Int?] = [], promptCount: Int = 1, inexactSettings: [String] = []
     ) {
         self.mesh = mesh.axes.isEmpty ? "1 device" : mesh.axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
         self.subject = subject
-        inexactSettings = []
+        self.inexactSettings = inexactSettings
         parameters = Self.parameters(programs)
         self.programs = programs.map { program in
             ProgramPlan(
                 name: program.name, collectives: Self.collectives(program),
-                sentBytes: program.locals.map { CostModel.sentByteCount(of: $0) },
-                messages: program.locals.reduce(0) { $0 + CostModel.messageCount(of: $1) }, links: Self.links(program),
-                flops: program.locals.map { CostModel.flops(of: $0) })
+                sentBytes: program.locals.indices.map { program.sentByteCount(device: $0) },
+                messages: program.messageCount, links: Self.links(program),
+                flops: program.locals.indices.map { program.flops(device: $0) },
+                blocks: program.blocks.map {
+                    Blocks(count: $0.count, dimension: $0.dim, sizes: $0.sizes, wholeSeconds: $0.wholeSeconds)
+                })
         }
         workers = (0..<mesh.deviceCount).map { rank in
             let locals = programs.map { $0.locals[rank] }
             let weights = CostModel.weightByteCount(of: locals)
             let arena = locals.map(\.arenaByteCount).max() ?? 0
-            let residents = CostModel.residentByteCount(of: locals)
+            let residents = CostModel.residentByteCount(of: locals) * promptCount
             return WorkerPlan(
                 rank: rank, name: workerNames.indices.contains(rank) ? workerNames[rank] : "rank \(rank)",
                 coordinates: zip(mesh.axes, mesh.coordinates(of: rank)).map { "\($0.name) \($1)" }
@@ -156,7 +175,8 @@ public struct PlanReport: Sendable, Codable, Hashable {
     private static func parameters(_ programs: [CompiledProgram]) -> [Parameter] {
         var forms: [String: Set<StoredWeight.Form>] = [:]
         var bytes: [String: Int] = [:]
-        for weight in programs.flatMap(\.locals).flatMap(\.storedWeights) {
+        // All devices have parts of the same weights in the same forms.
+        for weight in programs.flatMap({ $0.locals.prefix(1) }).flatMap(\.storedWeights) {
             let name = weight.slice.spec.name
             if forms[name, default: []].insert(weight.form).inserted {
                 bytes[name, default: 0] += weight.wholeByteCount
@@ -173,21 +193,21 @@ public struct PlanReport: Sendable, Codable, Hashable {
     private static func collectives(_ program: CompiledProgram) -> [Collective] {
         guard let first = program.locals.first else { return [] }
         var collectives: [Collective] = []
-        // Sums whose results have not been gathered yet, by place.
-        var open: [String: Int] = [:]
+        // Sums whose results have not been gathered yet, by the buffer that they leave.
+        var open: [Int: Int] = [:]
         for (index, exchange) in first.exchanges.enumerated() {
-            let bytes = program.locals.reduce(0) { sum, local in
-                let exchange = local.exchanges[index]
-                return sum + exchange.sentByteCount(dtype: local.buffers[exchange.source].dtype)
-            }
+            let bytes = program.repetition.sentByteCounts[index]
             guard bytes > 0 else { continue }
-            let place = "\(exchange.axes) \(exchange.scope)"
-            if exchange.kind == .allReduce, exchange.reduction == nil, let sum = open.removeValue(forKey: place) {
+            if exchange.kind == .allReduce, exchange.reduction == nil,
+                let sum = open.removeValue(forKey: exchange.source)
+            {
                 collectives[sum].bytes += bytes
                 collectives[sum].exchanges += 1
                 continue
             }
-            if exchange.kind == .allReduce, exchange.reduction != nil { open[place] = collectives.count }
+            if exchange.kind == .allReduce, exchange.reduction != nil {
+                open[exchange.destination] = collectives.count
+            }
             collectives.append(
                 Collective(
                     kind: exchange.kind.rawValue, axes: exchange.axes, scope: exchange.scope, bytes: bytes,
@@ -197,15 +217,10 @@ public struct PlanReport: Sendable, Codable, Hashable {
     }
 
     private static func links(_ program: CompiledProgram) -> [Link] {
-        program.locals.enumerated().flatMap { rank, local in
-            var bytes: [Int: Int] = [:]
-            for exchange in local.exchanges {
-                let dtype = local.buffers[exchange.source].dtype
-                for send in exchange.sends {
-                    bytes[send.peer, default: 0] += exchange.byteCount(of: send, dtype: dtype)
-                }
+        program.locals.indices.flatMap { rank in
+            program.sentByteCounts(device: rank).sorted { $0.key < $1.key }.map {
+                Link(from: rank, to: $0.key, bytes: $0.value)
             }
-            return bytes.sorted { $0.key < $1.key }.map { Link(from: rank, to: $0.key, bytes: $0.value) }
         }
     }
 }

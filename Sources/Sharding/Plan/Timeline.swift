@@ -162,15 +162,18 @@ private struct Simulation {
         sent[device][index] = clocks[device]
     }
 
-    /// Bytes that adding up what arrived reads and writes, and that taking a common message apart does; that plain data
-    /// gets to its place is in the link's figures.
+    /// Bytes that adding up what arrived reads and writes, and that taking a common message apart and copying what stays
+    /// do; that plain data gets to its place is in the link's figures.
     private func combining(_ index: Int, _ local: LocalProgram) -> Double {
         let isCommon = !local.exchanges[index].fused.isEmpty
         return local.exchangeIndices(startedBy: index).reduce(0) { sum, index in
             let exchange = local.exchanges[index]
             let dtype = local.buffers[exchange.source].dtype
             let received = exchange.receives.reduce(0) { $0 + exchange.byteCount(of: $1, dtype: dtype) }
-            if exchange.reduction == nil { return sum + (isCommon ? Double(2 * received) : 0) }
+            if exchange.reduction == nil {
+                let copied = exchange.copies.reduce(0) { $0 + 2 * $1.from.elementCount * dtype.byteCount }
+                return sum + Double(copied + (isCommon ? 2 * received : 0))
+            }
             return sum + Double(received + 2 * local.buffers[exchange.destination].byteCount)
         }
     }

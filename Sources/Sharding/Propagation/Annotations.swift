@@ -32,7 +32,7 @@ struct Annotations {
             if operation.opcode == .input, case .text(let name)? = operation.attributes.values["name"],
                 program.residentInputs.contains(name)
             {
-                guard let left = residents[name], left.dims.count == operation.type.rank else {
+                guard let left = residents[ResidentName(name).base], left.dims.count == operation.type.rank else {
                     throw .residentMissing(name: name, program: program.name)
                 }
                 sharding.dims = left.dims.map {

@@ -117,8 +117,8 @@ struct ShardingRuleBuilder {
                 return other.granuleCount == count && (count <= 1 || other.granule == dim.granule)
             })
         else { return }
-        // Partial results are f32; sums are rounded when they are complete.
-        guard resultType.dtype == .f32 || (kind == .sum && resultType.dtype == .bf16) else { return }
+        // Partial sums are f32 and rounded when they are complete; a maximum is one of the values, and needs no rounding.
+        guard resultType.dtype == .f32 || ([.sum, .max].contains(kind) && resultType.dtype == .bf16) else { return }
         let factor = append(.reduction(kind), count)
         rule.factors[factor].isTree = isTree
         for carrier in operands {

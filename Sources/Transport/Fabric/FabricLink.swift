@@ -1,18 +1,11 @@
 import CZeroMQ
 import Program
 
-/// One connection between two ranks: a PAIR socket, what watches it, and what arrived before it was wanted.
+/// One connection between two ranks: a PAIR socket, what watches it, memory that both share where they can, and what
+/// arrived before it was wanted.
 ///
-/// Used by the fabric's thread alone.
+/// With shared memory the socket is the doorbell, and its end is the end of the link. Used by the fabric's thread alone.
 final class FabricLink {
-    /// A received frame.
-    final class Frame {
-        let header = Message()
-        let payload = Message()
-        /// False where a frame had not exactly two parts.
-        var isWhole = false
-    }
-
     let peer: Int
     /// Random number that both ends of the link know from the invitation.
     let token: UInt64
@@ -25,19 +18,29 @@ final class FabricLink {
     var hasSentHello = false
     /// True when the peer's hello is in.
     var hasReceivedHello = false
+    /// Memory that this side offers, or the peer's that it has opened; while hellos are exchanged.
+    var segment: SharedSegment?
+    /// What this side tells the peer of its memory.
+    var offer: [UInt8] = []
+    /// Why there is no shared memory; nil where there is, or nobody asked for it.
+    var refusal: String?
     /// Why the connection ended; nil while it lives.
     private(set) var lossReason: String?
     /// What to wait for: the socket, then its monitor.
     var pollItems: [zmq_pollitem_t]
+    /// Data frames sent.
+    private(set) var frameCount: UInt32 = 0
 
     private let socket: Socket
     private let monitor: SocketMonitor
     private var connection: Int32?
-    private var sequence: UInt32 = 0
+    private var rings: SharedRings?
+    /// True while a message in the ring is in use.
+    private var isHeld = false
     private var isHeaderOut = false
-    private var early = FIFO<Frame>()
+    private var early = FIFO<Arrival>()
     private var earlyByteCount = 0
-    private var spare = Frame()
+    private let spare = SocketFrame()
     private let headerBytes = UnsafeMutableRawBufferPointer.allocate(byteCount: FrameHeader.byteCount, alignment: 8)
 
     /// Listens on a port of its own, or connects to the peer's.
@@ -82,57 +85,169 @@ final class FabricLink {
     /// Idle time before, and pause between, the kernel's probes of a silent connection.
     private static let keepAliveSeconds: Int32 = 5
 
-    /// Gives a frame to the socket; false where there is no room now.
+    // MARK: Shared memory
+
+    /// Sends and receives data through the segment from now on.
+    func share() {
+        guard let segment else { preconditionFailure("a link shares memory that it has") }
+        rings = SharedRings(segment, isListener: isListener, bell: FrameHeader(kind: .bell, tag: .bell(token)))
+        segment.closeFile()
+        self.segment = nil
+        refusal = nil
+    }
+
+    /// What carries data.
+    var carrier: Carrier { rings == nil ? .zeroMQ : .sharedMemory }
+
+    /// This side's half of the shared memory.
+    var sharedByteCount: Int { rings.map { $0.byteCount / 2 } ?? 0 }
+
+    /// Where the next message may be written, so that sending it from there copies nothing.
+    func room(byteCount: Int) -> UnsafeMutableRawPointer? {
+        guard judge.failure == nil, let rings else { return nil }
+        return try? rings.writer.reserve(byteCount)
+    }
+
+    /// True where a message of so many bytes arrives in shared memory as a whole.
+    func leavesInPlace(_ byteCount: Int) -> Bool { rings?.writer.fits(byteCount) ?? false }
+
+    /// Gets ready for the frames of a message; false where shared memory has no room for it now.
+    func begin(_ bytes: UnsafeRawBufferPointer) throws(TransportError) -> Bool {
+        guard let rings else { return true }
+        if rings.writer.isReserved(bytes.baseAddress) { return true }
+        let isReady = try checked { () throws(RingError) in try rings.writer.reserve(bytes.count) != nil }
+        return isReady || !rings.writer.fits(bytes.count)
+    }
+
+    /// Ends the use of what was received in shared memory.
+    func giveBack() throws(TransportError) {
+        isHeld = false
+        guard let rings, rings.reader.giveBack() else { return }
+        try ringBell(rings)
+    }
+
+    /// Keeps what was received in shared memory until ``giveBack()``.
+    func hold() { isHeld = true }
+
+    /// True where a message in shared memory is in use.
+    var isHolding: Bool { isHeld }
+
+    /// Tells the peer to ring; false where what this side waits for is there already.
+    func willSleep(forRoom: Bool) -> Bool {
+        guard let rings else { return true }
+        if canDrain { rings.reader.setSleeping(true) }
+        if forRoom { rings.writer.setSleeping(true) }
+        return !(canDrain && rings.reader.hasNext) && !(forRoom && rings.writer.isBehind)
+    }
+
+    /// Takes the bells in.
+    func didSleep() throws(TransportError) {
+        guard let rings else { return }
+        rings.reader.setSleeping(false)
+        rings.writer.setSleeping(false)
+        while try spare.receive(from: socket) {
+            guard !spare.hasPayload, let header = try? FrameHeader(decoding: spare.header.bytes), header.kind == .bell
+            else { throw judge.fail("something else than a doorbell") }
+        }
+    }
+
+    private func ringBell(_ rings: SharedRings) throws(TransportError) {
+        // Where the peer's queue is full of bells, it has enough of them.
+        _ = try socket.send(UnsafeRawBufferPointer(rings.bell))
+    }
+
+    private func checked<Result>(_ body: () throws(RingError) -> Result) throws(TransportError) -> Result {
+        do throws(RingError) { return try body() } catch { throw judge.fail("\(error)") }
+    }
+
+    // MARK: Frames
+
+    /// The sequence number of the next data frame.
+    func nextSequence() -> UInt32 {
+        defer { frameCount &+= 1 }
+        return frameCount
+    }
+
+    /// Gives a frame to the socket, or to shared memory; false where there is no room now.
     ///
-    /// Repeat with the same arguments until true.
-    func send(_ header: FrameHeader, payload: UnsafeRawBufferPointer) throws(TransportError) -> Bool {
+    /// Repeat with the same arguments until true. `flippedBit` damages the header, for simulations.
+    func send(
+        _ header: FrameHeader, payload: UnsafeRawBufferPointer, flippedBit: Int? = nil
+    ) throws(TransportError) -> Bool {
+        if let rings { return try send(header, payload, flippedBit, rings) }
         if !isHeaderOut {
-            var header = header
-            header.sequence = sequence
-            header.encode(into: headerBytes)
+            encode(header, flippedBit)
             guard try socket.send(UnsafeRawBufferPointer(headerBytes), more: true) == .sent else { return false }
             isHeaderOut = true
         }
         guard try socket.send(payload) == .sent else { return false }
         isHeaderOut = false
-        if header.kind == .data { sequence &+= 1 }
         return true
     }
 
-    /// The next frame, valid until the next call; nil where nothing has arrived.
-    func receive() throws(TransportError) -> Frame? {
-        if let frame = early.popFirst() {
-            earlyByteCount -= frame.payload.bytes.count
-            return frame
+    private func send(
+        _ header: FrameHeader, _ payload: UnsafeRawBufferPointer, _ flippedBit: Int?, _ rings: SharedRings
+    ) throws(TransportError) -> Bool {
+        let place = try checked { () throws(RingError) -> UnsafeMutableRawPointer? in
+            guard try rings.writer.hasSlot() else { return nil }
+            if let place = rings.writer.reserved(payload.count) { return place }
+            return try rings.writer.reserve(payload.count)
         }
-        return try receive(into: spare) ? spare : nil
+        guard let place else { return false }
+        if let base = payload.baseAddress, base != UnsafeRawPointer(place) {
+            place.copyMemory(from: base, byteCount: payload.count)
+        }
+        encode(header, flippedBit)
+        if rings.writer.publish(UnsafeRawBufferPointer(headerBytes), byteCount: payload.count) { try ringBell(rings) }
+        return true
     }
 
-    /// Moves what has arrived out of the socket's short queue, so that a peer can go on sending while this rank is
-    /// itself waiting for room.
+    private func encode(_ header: FrameHeader, _ flippedBit: Int?) {
+        header.encode(into: headerBytes)
+        if let flippedBit { headerBytes[flippedBit / 8 % headerBytes.count] ^= 1 << (flippedBit % 8) }
+    }
+
+    /// The next frame, valid until the next call; nil where nothing has arrived.
+    func receive() throws(TransportError) -> Arrival? {
+        if let arrival = early.popFirst() {
+            earlyByteCount -= arrival.payload.count
+            return arrival
+        }
+        if let rings {
+            guard let frame = try checked({ () throws(RingError) in try rings.reader.next() }) else { return nil }
+            return Arrival(header: frame.header, payload: frame.payload, isWhole: true, isInRing: true)
+        }
+        return try spare.receive(from: socket) ? Arrival(spare) : nil
+    }
+
+    /// The peer's first frame, before any data; nil where nothing has arrived.
+    func receiveHello() throws(TransportError) -> Arrival? {
+        guard try spare.receive(from: socket) else { return nil }
+        connection = spare.header.connection
+        return Arrival(spare)
+    }
+
+    /// Moves what has arrived out of the short queue, so that a peer can go on sending while this rank is itself waiting
+    /// for room.
     func drain() throws(TransportError) {
         while earlyByteCount < FabricLimits.queuedByteCountMax {
-            let frame = Frame()
-            guard try receive(into: frame) else { return }
-            earlyByteCount += frame.payload.bytes.count
-            early.append(frame)
+            let arrival: Arrival
+            if let rings {
+                guard let frame = try checked({ () throws(RingError) in try rings.reader.next() }) else { return }
+                arrival = Arrival(copying: frame.header, frame.payload)
+                if !isHeld { try giveBack() }
+            } else {
+                let frame = SocketFrame()
+                guard try frame.receive(from: socket) else { return }
+                arrival = Arrival(frame)
+            }
+            earlyByteCount += arrival.payload.count
+            early.append(arrival)
         }
     }
 
     /// True where more may be moved by ``drain()``.
     var canDrain: Bool { earlyByteCount < FabricLimits.queuedByteCountMax && lossReason == nil }
-
-    private func receive(into frame: Frame) throws(TransportError) -> Bool {
-        guard try socket.receive(frame.header) else { return false }
-        frame.isWhole = false
-        guard frame.header.hasMore, try socket.receive(frame.payload) else { return true }
-        frame.isWhole = !frame.payload.hasMore
-        try socket.discardRest(of: frame.payload)
-        return true
-    }
-
-    /// Remembers which connection carries the link.
-    func setConnection(of frame: Frame) { connection = frame.header.connection }
 
     /// Takes in what happened to the socket's connections.
     func checkConnection() throws(TransportError) {
@@ -142,5 +257,12 @@ final class FabricLink {
             else { continue }
             lossReason = "the connection to it broke"
         }
+    }
+}
+
+extension FrameTag {
+    /// Of a doorbell.
+    fileprivate static func bell(_ token: UInt64) -> FrameTag {
+        FrameTag(epoch: 0, request: token, step: 0, instruction: 0)
     }
 }

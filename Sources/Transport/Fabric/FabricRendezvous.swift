@@ -12,6 +12,7 @@ final class FabricRendezvous {
     private let door: FabricDoor
     private let context: Context
     private let abortFlag: AbortFlag
+    private let carrier: Carrier
     private var links: [Int: FabricLink] = [:]
     private var invites: [InviteSocket] = []
 
@@ -22,7 +23,8 @@ final class FabricRendezvous {
     }
 
     init(
-        rank: Int, epoch: UInt32, peers: [Int: String], door: FabricDoor, context: Context, abortFlag: AbortFlag
+        rank: Int, epoch: UInt32, peers: [Int: String], door: FabricDoor, context: Context, abortFlag: AbortFlag,
+        carrier: Carrier
     ) {
         self.rank = rank
         self.epoch = epoch
@@ -30,6 +32,7 @@ final class FabricRendezvous {
         self.door = door
         self.context = context
         self.abortFlag = abortFlag
+        self.carrier = carrier
     }
 
     /// Returns the links to all peers, or throws and leaves none.
@@ -40,13 +43,20 @@ final class FabricRendezvous {
             try acceptInvitations()
             for link in links.values { try greet(link) }
             let missing = peers.keys.filter { !(links[$0].map(Self.isComplete) ?? false) }.sorted()
-            if missing.isEmpty { return Array(links.values) }
+            if missing.isEmpty { return try checkedLinks() }
             try abortFlag.check()
             guard let slice = deadline.sliceMilliseconds else {
                 throw .connectDeadline(missing: missing, epoch: epoch, after: duration)
             }
             try wait(milliseconds: slice)
         }
+    }
+
+    private func checkedLinks() throws(TransportError) -> [FabricLink] {
+        for link in links.values where carrier == .sharedMemory && link.carrier != .sharedMemory {
+            throw .noSharedMemory(peer: link.peer, reason: link.refusal ?? "the peer could not open it; see its log")
+        }
+        return Array(links.values)
     }
 
     private static func isComplete(_ link: FabricLink) -> Bool { link.hasSentHello && link.hasReceivedHello }
@@ -104,23 +114,29 @@ final class FabricRendezvous {
     }
 
     private func greet(_ link: FabricLink) throws(TransportError) {
-        if !link.hasSentHello {
-            let hello = header(.hello, to: link.peer, token: link.token)
-            link.hasSentHello = try link.send(hello, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+        // The listener speaks first, so that the other can answer its offer.
+        if mustSend(link) {
+            if link.isListener, carrier != .zeroMQ, link.segment == nil, link.refusal == nil { offer(on: link) }
+            let payload = link.isListener ? link.offer : link.segment == nil ? [] : [1]
+            let hello = header(.hello, to: link.peer, token: link.token, byteCount: payload.count)
+            link.hasSentHello = try payload.withUnsafeBytes { bytes in
+                Result { () throws(TransportError) in try link.send(hello, payload: bytes) }
+            }.get()
+            if link.hasSentHello, !link.isListener, link.segment != nil { link.share() }
         }
-        if !link.hasReceivedHello, let frame = try link.receive() {
-            let found = try? FrameHeader(decoding: frame.header.bytes)
+        if !link.hasReceivedHello, let arrival = try link.receiveHello() {
+            let found = try? FrameHeader(decoding: arrival.header)
             guard
-                frame.isWhole, frame.payload.bytes.isEmpty, let found, found.kind == .hello,
+                arrival.isWhole, let found, found.kind == .hello, found.payloadByteCount == arrival.payload.count,
                 found.tag.epoch == epoch, found.tag.request == link.token, found.tag.step == link.peer,
-                found.tag.instruction == rank
+                found.tag.instruction == rank, arrival.payload.count <= SegmentOffer.byteCount
             else {
                 throw .unexpectedFrame(
                     peer: link.peer, expected: "a hello for epoch \(epoch)",
                     found: found.map { "\($0.kind) with \($0.tag)" } ?? "something else")
             }
-            link.setConnection(of: frame)
             link.hasReceivedHello = true
+            answer(arrival.payload, on: link)
         }
         try link.checkConnection()
         if let reason = link.lossReason {
@@ -128,10 +144,42 @@ final class FabricRendezvous {
         }
     }
 
+    /// Makes memory to share.
+    private func offer(on link: FabricLink) {
+        do throws(SegmentError) {
+            let (segment, offer) = try SharedSegment.make(
+                ringByteCount: RingLayout.ringByteCount(peers: peers.count))
+            link.segment = segment
+            link.offer = offer.encoded
+        } catch {
+            link.refusal = error.description
+        }
+    }
+
+    /// Takes in what the peer's hello says about shared memory.
+    private func answer(_ payload: UnsafeRawBufferPointer, on link: FabricLink) {
+        if link.isListener {
+            if link.segment != nil, payload.count == 1, payload[0] == 1 { link.share() } else { link.segment = nil }
+            return
+        }
+        guard carrier != .zeroMQ else { return }
+        guard let offer = SegmentOffer(decoding: payload) else {
+            link.refusal = "the peer offered none"
+            return
+        }
+        do throws(SegmentError) { link.segment = try SharedSegment.open(offer) } catch {
+            link.refusal = error.description
+        }
+    }
+
+    private func mustSend(_ link: FabricLink) -> Bool {
+        !link.hasSentHello && (link.isListener || link.hasReceivedHello)
+    }
+
     private func wait(milliseconds: Int) throws(TransportError) {
         var items = [door.pollItem]
         for link in links.values where !Self.isComplete(link) {
-            link.pollItems[0].events = Int16(ZMQ_POLLIN | (link.hasSentHello ? 0 : ZMQ_POLLOUT))
+            link.pollItems[0].events = Int16(ZMQ_POLLIN | (mustSend(link) ? ZMQ_POLLOUT : 0))
             items += link.pollItems
         }
         try poll(&items, milliseconds: milliseconds)

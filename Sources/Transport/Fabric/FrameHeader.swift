@@ -21,9 +21,14 @@ package struct FrameHeader: Sendable, Hashable {
         /// A piece of a message between ranks.
         case data = 1
         /// The first frame on a new link; `request` is the link's token, `step` the sender, `instruction` the receiver.
+        ///
+        /// Payload: of the listener an offer of shared memory (``SegmentOffer``) or nothing, of the other, which answers, a
+        /// byte where it shares that memory, else nothing.
         case hello = 2
         /// Asks a rank to connect to the endpoint in the payload; fields as in a hello.
         case invite = 3
+        /// Wakes a rank that waits for shared memory; it has no payload, not even an empty one.
+        case bell = 4
     }
 
     /// Bytes of an encoded header.

@@ -66,6 +66,13 @@ struct FrameJudge {
         return error
     }
 
+    /// Ends the link because of something that is no frame.
+    mutating func fail(_ found: String) -> TransportError {
+        let error = failure ?? .unexpectedFrame(peer: peer, expected: "a frame", found: found)
+        failure = error
+        return error
+    }
+
     private static func describe(_ tag: FrameTag, _ chunk: Int, _ byteCount: Int) -> String {
         "chunk \(chunk) of \(byteCount) bytes for \(tag)"
     }

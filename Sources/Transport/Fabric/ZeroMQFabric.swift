@@ -1,7 +1,9 @@
 import CZeroMQ
+import Glibc
 public import Program
 
-/// The fabric between ranks that are processes: one TCP connection a pair.
+/// The fabric between ranks that are processes: one TCP connection a pair, and where both are of one host memory that they
+/// share, with the connection as the doorbell.
 ///
 /// Made and used on one thread. A rank listens at one ``endpoint`` from the start; ``connect(peers:epoch:rank:deadline:)``
 /// then makes the links, which have ports of their own. After an error the links are in an unknown state: connect again,
@@ -21,7 +23,10 @@ public final class ZeroMQFabric: AbortableFabric {
     public let abortFlag: AbortFlag
     /// Longest wait for room in a queue while sending.
     public var sendDeadline = FabricLimits.sendDeadline
+    /// What shall carry data; the same on all ranks.
+    public let carrier: Carrier
 
+    private let faults: FaultInjector?
     private let context: Context
     private let door: FabricDoor
     private var links: [FabricLink?] = []
@@ -30,11 +35,15 @@ public final class ZeroMQFabric: AbortableFabric {
     /// Listens for peers.
     ///
     /// `bind` is an address or interface of this host, with `:port` where the port must be a certain one. `advertise` is
-    /// what peers connect to where that differs, which it must for a wildcard.
+    /// what peers connect to where that differs, which it must for a wildcard. `faults` damage what this rank sends, for
+    /// simulations.
     public init(
-        rank: Int, bind: String = "127.0.0.1", advertise: String? = nil, abortFlag: AbortFlag = AbortFlag()
+        rank: Int, bind: String = "127.0.0.1", advertise: String? = nil, carrier: Carrier = .automatic,
+        abortFlag: AbortFlag = AbortFlag(), faults: FaultInjector? = nil
     ) throws(TransportError) {
         self.rank = rank
+        self.carrier = carrier
+        self.faults = faults
         self.abortFlag = abortFlag
         context = try Context()
         door = try FabricDoor(context: context, bind: bind, advertise: advertise)
@@ -44,7 +53,8 @@ public final class ZeroMQFabric: AbortableFabric {
     /// Makes the links to all peers, after closing those of an earlier epoch; returns when every peer has answered.
     ///
     /// `peers` are the endpoints by rank; this rank's own may be among them. All ranks call this with the same epoch.
-    /// Throws ``TransportError/connectDeadline(missing:epoch:after:)`` when peers stay away.
+    /// Throws ``TransportError/connectDeadline(missing:epoch:after:)`` when peers stay away, and
+    /// ``TransportError/noSharedMemory(peer:reason:)`` where memory must be shared and cannot be.
     public func connect(
         peers: [Int: String], epoch: UInt32, rank newRank: Int? = nil, deadline: Duration = .seconds(20)
     ) throws(TransportError) {
@@ -55,7 +65,8 @@ public final class ZeroMQFabric: AbortableFabric {
         size = max(rank, others.keys.max() ?? 0) + 1
         precondition(others.keys.allSatisfy { $0 >= 0 && $0 < FabricDoor.rankCountMax }, "ranks are small numbers")
         let rendezvous = FabricRendezvous(
-            rank: rank, epoch: epoch, peers: others, door: door, context: context, abortFlag: abortFlag)
+            rank: rank, epoch: epoch, peers: others, door: door, context: context, abortFlag: abortFlag,
+            carrier: carrier)
         var links = [FabricLink?](repeating: nil, count: size)
         for link in try rendezvous.run(deadline: deadline) { links[link.peer] = link }
         self.links = links
@@ -65,6 +76,27 @@ public final class ZeroMQFabric: AbortableFabric {
     ///
     /// Messages that have not left yet are lost.
     public func close() { links = [] }
+
+    /// What carries data to each peer: ``Carrier/sharedMemory`` or ``Carrier/zeroMQ``.
+    public var carriers: [Int: Carrier] {
+        Dictionary(uniqueKeysWithValues: links.compactMap { link in link.map { ($0.peer, $0.carrier) } })
+    }
+
+    /// Why memory is not shared with a peer, where somebody tried; by rank.
+    public var refusals: [Int: String] {
+        let told = links.compactMap { $0 }.compactMap { link in link.refusal.map { (link.peer, $0) } }
+        return Dictionary(uniqueKeysWithValues: told)
+    }
+
+    /// Shared memory of all links: of each this rank's half.
+    public var sharedByteCount: Int { links.reduce(0) { $0 + ($1?.sharedByteCount ?? 0) } }
+
+    // MARK: Sending
+
+    /// Where the next message to a peer may be written, in shared memory.
+    public func room(to peer: Int, byteCount: Int) -> UnsafeMutableRawPointer? {
+        links.indices.contains(peer) ? links[peer]?.room(byteCount: byteCount) : nil
+    }
 
     /// Sends a message; the bytes may be reused when it returns.
     ///
@@ -77,21 +109,79 @@ public final class ZeroMQFabric: AbortableFabric {
         if let failure = link.judge.failure { throw failure }
         try abortFlag.check()
         let deadline = Deadline(after: sendDeadline)
+        try wait(for: link, tag, deadline) { () throws(TransportError) in try link.begin(bytes) }
         for chunk in 0..<FrameHeader.chunkCount(of: bytes.count) {
             let piece = UnsafeRawBufferPointer(rebasing: bytes[FrameHeader.range(ofChunk: chunk, in: bytes.count)])
-            let header = FrameHeader(tag: tag, chunk: UInt32(chunk), messageByteCount: UInt32(bytes.count))
-            while try !link.send(header, payload: piece) {
-                try abortFlag.check()
-                try link.checkConnection()
-                if let reason = link.lossReason { throw .peerLost(peer: peer, reason: reason) }
-                guard let slice = deadline.sliceMilliseconds else {
-                    throw .deadline(operation: "sending to", peer: peer, tag: tag, after: sendDeadline)
+            var header = FrameHeader(tag: tag, chunk: UInt32(chunk), messageByteCount: UInt32(bytes.count))
+            let fault = fault(on: link, piece.count)
+            header.sequence = link.nextSequence()
+            var (copies, flippedBit) = (1, Int?.none)
+            switch fault {
+            case nil: break
+            case .corrupt(let bit): flippedBit = bit
+            case .delay(let duration): Self.sleep(duration)
+            case .drop: copies = 0
+            case .duplicate: copies = 2
+            case .senderDies:
+                close()
+                throw .aborted(reason: "a simulated death of rank \(rank)")
+            }
+            for _ in 0..<copies {
+                try wait(for: link, tag, deadline) { () throws(TransportError) in
+                    try link.send(header, payload: piece, flippedBit: flippedBit)
                 }
-                try waitForRoom(on: link, milliseconds: slice)
             }
         }
         sentByteCount += bytes.count
     }
+
+    private func fault(on link: FabricLink, _ byteCount: Int) -> Fault? {
+        faults?.fault(
+            FaultInjector.Frame(
+                sender: rank, receiver: link.peer, index: Int(link.frameCount), byteCount: byteCount))
+    }
+
+    private static func sleep(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        usleep(UInt32(clamping: seconds * 1_000_000 + attoseconds / 1_000_000_000_000))
+    }
+
+    /// Repeats an attempt to send until it succeeds, and meanwhile takes in what peers send: otherwise two ranks with full
+    /// queues would wait for each other.
+    private func wait(
+        for link: FabricLink, _ tag: FrameTag, _ deadline: Deadline, _ attempt: () throws(TransportError) -> Bool
+    ) throws(TransportError) {
+        var spin = Spin()
+        while try !attempt() {
+            try abortFlag.check()
+            for case let other? in links where other.canDrain { try other.drain() }
+            if spin.next() { continue }
+            try link.checkConnection()
+            if let reason = link.lossReason { throw .peerLost(peer: link.peer, reason: reason) }
+            guard let slice = deadline.sliceMilliseconds else {
+                throw .deadline(operation: "sending to", peer: link.peer, tag: tag, after: sendDeadline)
+            }
+            try sleepForRoom(on: link, milliseconds: slice)
+        }
+    }
+
+    private func sleepForRoom(on link: FabricLink, milliseconds: Int) throws(TransportError) {
+        waitItems.removeAll(keepingCapacity: true)
+        waitItems.append(contentsOf: link.pollItems)
+        let events = link.carrier == .zeroMQ ? ZMQ_POLLOUT | (link.canDrain ? ZMQ_POLLIN : 0) : ZMQ_POLLIN
+        waitItems[0].events = Int16(events)
+        var isQuiet = link.willSleep(forRoom: true)
+        for case let other? in links where other !== link && other.canDrain {
+            try other.checkConnection()
+            waitItems.append(other.pollItems[0])
+            waitItems[waitItems.count - 1].events = Int16(ZMQ_POLLIN)
+            isQuiet = other.willSleep(forRoom: false) && isQuiet
+        }
+        if isQuiet { try poll(&waitItems, milliseconds: milliseconds) }
+        for case let other? in links { try other.didSleep() }
+    }
+
+    // MARK: Receiving
 
     /// Waits for the next message from a peer.
     ///
@@ -100,57 +190,106 @@ public final class ZeroMQFabric: AbortableFabric {
         from peer: Int, tag: FrameTag, into bytes: UnsafeMutableRawBufferPointer, deadline duration: Duration
     ) throws(TransportError) {
         let link = try link(peer)
+        precondition(!link.isHolding, "what was taken from a peer is given back before the next message")
+        try abortFlag.check()
+        try receive(on: link, tag, into: bytes, fromChunk: 0, Deadline(after: duration), duration)
+    }
+
+    /// Waits for the next message from a peer, and leaves it in shared memory where it came so.
+    ///
+    /// Throws ``TransportError``.
+    public func take(
+        from peer: Int, tag: FrameTag, room: UnsafeMutableRawBufferPointer, deadline duration: Duration
+    ) throws(TransportError) -> UnsafeRawPointer? {
+        let link = try link(peer)
+        precondition(!link.isHolding, "what was taken from a peer is given back before the next message")
         try abortFlag.check()
         let deadline = Deadline(after: duration)
-        var chunk = 0
-        while chunk < FrameHeader.chunkCount(of: bytes.count) {
+        guard link.leavesInPlace(room.count) else {
+            try receive(on: link, tag, into: room, fromChunk: 0, deadline, duration)
+            return nil
+        }
+        var base: UnsafeRawPointer?
+        for chunk in 0..<FrameHeader.chunkCount(of: room.count) {
+            let wanted = FrameJudge.Expectation(tag: tag, chunk: chunk, byteCount: room.count)
+            let arrival = try next(link, wanted, deadline, duration)
+            let range = FrameHeader.range(ofChunk: chunk, in: room.count)
+            if arrival.isInRing, let start = arrival.payload.baseAddress {
+                if chunk == 0 { base = start }
+                if start == base.map({ $0 + range.lowerBound }) { continue }
+            }
+            // It does not lie in one piece: what is there is copied, and the rest comes the same way.
+            let before = UnsafeRawBufferPointer(start: base, count: base == nil ? 0 : range.lowerBound)
+            room.copyMemory(from: before)
+            UnsafeMutableRawBufferPointer(rebasing: room[range]).copyMemory(from: arrival.payload)
+            withExtendedLifetime(arrival) {}
+            try link.giveBack()
+            try receive(on: link, tag, into: room, fromChunk: chunk + 1, deadline, duration)
+            return nil
+        }
+        link.hold()
+        return base
+    }
+
+    /// Ends the use of what was taken from a peer.
+    public func giveBack(from peer: Int) {
+        // Only the bell can fail, and what is wrong with the socket shows at the next wait.
+        if links.indices.contains(peer), let link = links[peer], link.isHolding { try? link.giveBack() }
+    }
+
+    private func receive(
+        on link: FabricLink, _ tag: FrameTag, into bytes: UnsafeMutableRawBufferPointer, fromChunk first: Int,
+        _ deadline: Deadline, _ duration: Duration
+    ) throws(TransportError) {
+        for chunk in first..<max(first, FrameHeader.chunkCount(of: bytes.count)) {
             let wanted = FrameJudge.Expectation(tag: tag, chunk: chunk, byteCount: bytes.count)
-            let frame = try nextFrame(link, wanted, deadline, duration)
-            guard frame.isWhole else { throw link.judge.fail(wanted, "a frame without a payload") }
-            let verdict = try link.judge.judge(
-                header: frame.header.bytes, payloadByteCount: frame.payload.bytes.count, expecting: wanted)
-            guard verdict == .take else { continue }
+            let arrival = try next(link, wanted, deadline, duration)
             let target = UnsafeMutableRawBufferPointer(
                 rebasing: bytes[FrameHeader.range(ofChunk: chunk, in: bytes.count)])
-            target.copyMemory(from: frame.payload.bytes)
-            chunk += 1
+            target.copyMemory(from: arrival.payload)
+            if arrival.isInRing { try link.giveBack() }
+            withExtendedLifetime(arrival) {}
+        }
+    }
+
+    /// The next frame, which is the wanted one.
+    private func next(
+        _ link: FabricLink, _ wanted: FrameJudge.Expectation, _ deadline: Deadline, _ duration: Duration
+    ) throws(TransportError) -> Arrival {
+        if let failure = link.judge.failure { throw failure }
+        while true {
+            let arrival = try nextFrame(link, wanted, deadline, duration)
+            guard arrival.isWhole else { throw link.judge.fail(wanted, "a frame without a payload") }
+            let verdict = try link.judge.judge(
+                header: arrival.header, payloadByteCount: arrival.payload.count, expecting: wanted)
+            if verdict == .take { return arrival }
+            // What is in use with it stays until the message is complete.
+            if arrival.isInRing, wanted.chunk == 0 { try link.giveBack() }
+            withExtendedLifetime(arrival) {}
         }
     }
 
     private func nextFrame(
         _ link: FabricLink, _ wanted: FrameJudge.Expectation, _ deadline: Deadline, _ duration: Duration
-    ) throws(TransportError) -> FabricLink.Frame {
-        if let failure = link.judge.failure { throw failure }
+    ) throws(TransportError) -> Arrival {
+        var spin = Spin()
         while true {
-            if let frame = try link.receive() { return frame }
+            if let arrival = try link.receive() { return arrival }
             try abortFlag.check()
+            if spin.next() { continue }
             try link.checkConnection()
             if let reason = link.lossReason {
                 // What came before the end still counts.
-                if let frame = try link.receive() { return frame }
+                if let arrival = try link.receive() { return arrival }
                 throw .peerLost(peer: link.peer, reason: "\(reason) while \(wanted.tag) was awaited")
             }
             guard let slice = deadline.sliceMilliseconds else {
                 throw .deadline(operation: "receiving from", peer: link.peer, tag: wanted.tag, after: duration)
             }
             link.pollItems[0].events = Int16(ZMQ_POLLIN)
-            try poll(&link.pollItems, milliseconds: slice)
+            if link.willSleep(forRoom: false) { try poll(&link.pollItems, milliseconds: slice) }
+            try link.didSleep()
         }
-    }
-
-    /// Waits until the link takes a frame again, and meanwhile takes in what peers send: otherwise two ranks with full
-    /// queues would wait for each other.
-    private func waitForRoom(on link: FabricLink, milliseconds: Int) throws(TransportError) {
-        waitItems.removeAll(keepingCapacity: true)
-        waitItems.append(contentsOf: link.pollItems)
-        waitItems[0].events = Int16(ZMQ_POLLOUT | (link.canDrain ? ZMQ_POLLIN : 0))
-        for case let other? in links where other !== link && other.canDrain {
-            try other.checkConnection()
-            waitItems.append(other.pollItems[0])
-            waitItems[waitItems.count - 1].events = Int16(ZMQ_POLLIN)
-        }
-        try poll(&waitItems, milliseconds: milliseconds)
-        for case let other? in links where other.canDrain { try other.drain() }
     }
 
     private func link(_ peer: Int) throws(TransportError) -> FabricLink {

@@ -31,7 +31,8 @@ extension ParityTests.Bench {
         score.exact("\(prefix): number of steps", [Int32(seen.count)], [Int32(stepCount)])
         for (index, progress) in seen.enumerated() where index < stepCount {
             let step = "\(prefix)/step\(index)"
-            score.exact("\(step)/output", progress.state.tokens, try fixture.tensor("\(step)/output").integers)
+            score.exact(
+                "\(step)/output", progress.states.flatMap(\.tokens), try fixture.tensor("\(step)/output").integers)
             score.exact(
                 "\(step)/sampled", progress.outputs["sampled"]?.integers ?? [],
                 try fixture.tensor("\(step)/pred_original_sample").integers)

@@ -40,13 +40,16 @@ final class SimulatedCluster: ProgramRunner {
         init(_ state: State) { self.state = state }
     }
 
-    init(mesh: Mesh, rules: LogicalAxisRules, sources: [String: ParameterSource], threads: Int = 1) {
+    init(
+        mesh: Mesh, rules: LogicalAxisRules, sources: [String: ParameterSource], threads: Int = 1,
+        options: CompilerOptions = CompilerOptions()
+    ) {
         let fabrics = LocalFabric.make(size: mesh.deviceCount)
         let devices = fabrics.map { Device(sources: sources, threads: threads, fabric: $0) }
         state = Mutex(
             UncheckedBox(
                 State(
-                    planner: Planner(mesh: mesh, rules: rules), devices: devices,
+                    planner: Planner(mesh: mesh, rules: rules, options: options), devices: devices,
                     sentBytes: Array(repeating: 0, count: mesh.deviceCount),
                     plannedBytes: Array(repeating: 0, count: mesh.deviceCount))))
     }
@@ -58,6 +61,11 @@ final class SimulatedCluster: ProgramRunner {
         }
     }
 
+    /// Requests that something is kept for.
+    var heldRequests: Set<UInt64> {
+        state.withLock { box in box.state.devices.reduce(into: []) { $0.formUnion($1.residents.requests) } }
+    }
+
     func install(
         _ programs: [Program], progress: @escaping @Sendable (LoadingProgress) -> Void
     ) async throws -> [ProgramKey] {
@@ -65,9 +73,9 @@ final class SimulatedCluster: ProgramRunner {
     }
 
     func run(
-        _ key: ProgramKey, request: UInt64, inputs: [String: HostTensor]
+        _ key: ProgramKey, request: UInt64, slots: [UInt64], inputs: [String: HostTensor]
     ) async throws -> [String: HostTensor] {
-        try runNow(key, request: request, inputs: inputs)
+        try runNow(key, request: request, slots: slots, inputs: inputs)
     }
 
     func release(request: UInt64) async {
@@ -91,7 +99,9 @@ final class SimulatedCluster: ProgramRunner {
         }
     }
 
-    func runNow(_ key: ProgramKey, request: UInt64, inputs: [String: HostTensor]) throws -> [String: HostTensor] {
+    func runNow(
+        _ key: ProgramKey, request: UInt64, slots: [UInt64] = [], inputs: [String: HostTensor]
+    ) throws -> [String: HostTensor] {
         try state.withLock { box in
             box.state.calls += 1
             let tag = FrameTag(epoch: 1, request: request, step: box.state.calls, instruction: 0)
@@ -113,8 +123,8 @@ final class SimulatedCluster: ProgramRunner {
                                 preconditionFailure("\(key.name) is installed before it runs")
                             }
                             return try executor.run(
-                                inputs: inputs, residents: job.device.residents, request: request, tag: tag,
-                                fabric: job.device.fabric, deadline: .seconds(60))
+                                inputs: inputs, residents: job.device.residents, request: request, slots: slots,
+                                tag: tag, fabric: job.device.fabric, deadline: .seconds(60))
                         })
                     group.leave()
                 }

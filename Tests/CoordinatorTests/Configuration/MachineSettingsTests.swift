@@ -90,6 +90,33 @@ import Testing
         #expect(configuration.compilerOptions.links == CompilerOptions().links)
     }
 
+    @Test func partialSumsInTheActivationTypeAreAskedForByNameAndThePlanSaysSo() throws {
+        let file = "model: {preset: amused-tiny}\nmesh: {model: 2}\n"
+        let usual = try ClusterConfiguration.parse(file)
+        #expect(usual.compilerOptions.partialSums == .f32)
+        #expect(try !usual.plan().text().contains("change pixels"))
+        let asked = try ClusterConfiguration.parse(file + "partial_sums: activations\n")
+        #expect(asked.compilerOptions.partialSums == .activations)
+        #expect(asked.warnings.isEmpty)
+        let (plan, wide) = (try asked.plan(), try usual.plan())
+        #expect(plan.inexactSettings == ["partial_sums: activations"])
+        #expect(plan.text().hasSuffix("These settings change pixels between meshes: partial_sums: activations"))
+        #expect(zip(plan.programs, wide.programs).allSatisfy { $0.sentBytes.reduce(0, +) <= $1.sentBytes.reduce(0, +) })
+        #expect(plan.programs[1].sentBytes.reduce(0, +) < wide.programs[1].sentBytes.reduce(0, +))
+    }
+
+    @Test func partialSumsOfAnF32ModelAreF32() throws {
+        let configuration = try ClusterConfiguration.parse(
+            "model: {preset: amused-tiny, dtype: f32}\nmesh: {model: 2}\npartial_sums: activations\n")
+        #expect(configuration.warnings.map(\.keyPath) == ["partial_sums"])
+        #expect(configuration.inexactSettings.isEmpty)
+        let error = try #require(throws: ConfigurationError.self) {
+            _ = try ClusterConfiguration.parse("model: {preset: amused-tiny}\npartial_sums: bf16\n")
+        }
+        #expect(error.problems.map(\.keyPath) == ["partial_sums"])
+        #expect("\(error)".contains("activations"))
+    }
+
     @Test func aProfileReadsBackAsItWasWritten() throws {
         let bytes = ProfileFile.encode(sample())
         #expect(try ProfileFile.decode(bytes, path: "p.json") == sample())

@@ -87,4 +87,16 @@ import Testing
         #expect(problems("control: {port: 8000}").count == 1)
         #expect(problems("control: {port: 8000}\nserver: {enabled: false}").isEmpty)
     }
+
+    @Test func originsAreListed() throws {
+        let settings = try ClusterConfiguration.parse(
+            "model: {preset: amused-tiny}\nserver: {cors: ['https://Studio.example', 'http://[::1]:3000']}",
+            checksFiles: false)
+        #expect(settings.server.origins == ["https://studio.example", "http://[::1]:3000"])
+        for wrong in ["'*'", "studio.example", "'https://a.example/path'", "'ftp://a.example'", "[x]"] {
+            let problem = problems("server: {cors: [\(wrong)]}").first
+            #expect(problem?.hasPrefix("server.cors[0]: an origin is a scheme and a host") == true, "\(wrong)")
+        }
+        #expect(problems("server: {cors: all}").first?.hasPrefix("server.cors: a list of at most 64") == true)
+    }
 }

@@ -8,7 +8,7 @@ import Testing
     struct Broken: Error {}
 
     /// Answers every program; a step keeps `maskCount` tokens hidden, the first ones.
-    private static func answer(_ call: FakeRunner.Call) throws -> [String: HostTensor] {
+    static func answer(_ call: FakeRunner.Call) throws -> [String: HostTensor] {
         switch call.program {
         case "text": return [:]
         case "encode":
@@ -26,7 +26,7 @@ import Testing
                 throw Broken()
             }
             let each = tokens.elementCount / tokens.dims[0]
-            let sampled = tokens.integers.enumerated().map { $1 == 79 ? Int32($0 % 7) : $1 }
+            let sampled = tokens.integers.enumerated().map { $1 == 79 ? Int32($0 % each % 7) : $1 }
             var next = sampled
             for (picture, count) in counts.enumerated() where count > 0 {
                 for position in 0..<Int(count) { next[picture * each + position] = 79 }
@@ -38,14 +38,14 @@ import Testing
     }
 
     private func make(
-        batchLimit: Int = 8, failingStep: Int? = nil, now: (@Sendable () -> Duration)? = nil
+        batchLimit: Int = 8, failingStep: Int? = nil
     ) -> (DecodingLoop, FakeRunner) {
         let runner = FakeRunner { call, step in
             if call.program == "step" && step == failingStep { throw Broken() }
             return try Self.answer(call)
         }
         let loop = DecodingLoop(
-            model: FakeModel(), runner: runner, requests: RequestIdentifiers(), batchLimit: batchLimit, now: now)
+            model: FakeModel(), runner: runner, requests: RequestIdentifiers(), batchLimit: batchLimit)
         return (loop, runner)
     }
 
@@ -61,13 +61,20 @@ import Testing
         #expect(result.pictures.map(\.prompt) == ["ab", "ab", "c", "c"])
         #expect(result.pictures.map(\.index) == [0, 1, 2, 3])
         #expect(result.pictures.map { $0.pixels.bytes.first } == [0, 1, 2, 3])
-        let inputs = try #require(await runner.calls.first).inputs
+        // One text a prompt, which its pictures share.
+        let calls = await runner.calls
+        #expect(calls.prefix(3).map(\.program) == ["text", "text", "step"])
         let model = FakeModel()
-        let expected = ["no", "no", "no", "no", "ab", "ab", "c", "c"].map { model.encode(prompt: $0) }
-        #expect(inputs["ids"] == HostTensor(expected.flatMap(\.ids), dims: [2, 4, 8]))
-        #expect(inputs["eosIndex"] == HostTensor(expected.map(\.eosIndex), dims: [2, 4]))
-        #expect(inputs["microConditions"]?.dims == [2, 4, 5])
-        #expect(Array(inputs["microConditions"]?.floats.prefix(5) ?? []) == [32, 128, 8, 24, 5])
+        for (call, prompt) in zip(calls, ["ab", "c"]) {
+            let expected = ["no", prompt].map { model.encode(prompt: $0) }
+            #expect(call.inputs["ids"] == HostTensor(expected.flatMap(\.ids), dims: [2, 1, 8]))
+            #expect(call.inputs["eosIndex"] == HostTensor(expected.map(\.eosIndex), dims: [2, 1]))
+            #expect(call.inputs["microConditions"]?.floats == [32, 128, 8, 24, 5, 32, 128, 8, 24, 5])
+        }
+        let texts = calls.prefix(2).map(\.request)
+        for call in calls where call.program == "step" {
+            #expect(call.slots == [texts[0], texts[0], texts[1], texts[1]])
+        }
     }
 
     @Test("guidance of at most 1 runs one half, without the negative prompt")
@@ -100,33 +107,32 @@ import Testing
             let high = Int32(bitPattern: 0xFEDC_BA98)
             let expected = (0..<3).flatMap { picture in (0..<2).map { [low, high, Int32(picture), Int32($0)] } }
             #expect(keys == Set(expected))
-            // One number on the devices for each batch, all given back.
-            let released = await runner.released
-            #expect(released.count == (3 + limit - 1) / limit)
-            #expect(Set(await runner.calls.map(\.request)) == Set(released))
+            // One number on the devices for the prompt, given back.
+            #expect(await runner.released == [1])
+            #expect(await runner.calls.filter { $0.program == "text" }.map(\.request) == [1])
         }
     }
 
-    @Test("a state taken after any step goes on to the same tokens")
+    @Test("states taken after any step go on to the same tokens")
     func resume() async throws {
-        let (loop, runner) = make(batchLimit: 2)
+        let (loop, _) = make(batchLimit: 2)
         var request = GenerationRequest(prompt: "ab", seed: 3)
         request.picturesPerPrompt = 3
         request.steps = 4
-        let states = Mutex<[DecodingState]>([])
+        let seen = Mutex<[[DecodingState]]>([])
         let whole = try await loop.generate(request) { event in
-            if case .stepped(let progress) = event { states.withLock { $0.append(progress.state) } }
+            if case .stepped(let progress) = event { seen.withLock { $0.append(progress.states) } }
         }
-        let wholeSteps = await runner.steps
-        let saved = states.withLock { $0 }
-        #expect(saved.count == 8)
-        for (index, state) in saved.enumerated() {
-            let copy = try JSONDecoder().decode(DecodingState.self, from: JSONEncoder().encode(state))
-            #expect(copy == state)
-            let (other, otherRunner) = make(batchLimit: 2)
-            let rest = try await other.generate(request, resuming: copy)
-            #expect(rest.pictures == Array(whole.pictures.dropFirst(state.firstPicture)))
-            #expect(await otherRunner.steps == Array(wholeSteps.dropFirst(index + 1)))
+        let saved = seen.withLock { $0 }
+        #expect(saved.flatMap { $0 }.count == 12 && saved.count >= 8)
+        var latest: [Int: DecodingState] = [:]
+        for states in saved {
+            for state in states { latest[state.picture] = state }
+            let copy = try JSONDecoder().decode([DecodingState].self, from: JSONEncoder().encode(Array(latest.values)))
+            let (other, runner) = make(batchLimit: 2)
+            #expect(try await other.generate(request, resuming: copy).pictures == whole.pictures)
+            let made = await runner.steps.reduce(0) { $0 + ($1["tokens"]?.dims[0] ?? 0) }
+            #expect(made == 12 - copy.reduce(0) { $0 + $1.nextStep })
         }
     }
 
@@ -135,17 +141,15 @@ import Testing
         let (loop, _) = make()
         let request = GenerationRequest(prompt: "ab", seed: 3)
         let good = DecodingState(
-            firstPicture: 0, pictureCount: 1, nextStep: 1, seed: 3, startRatio: 1,
-            tokens: [Int32](repeating: 79, count: 64))
-        _ = try await loop.generate(request, resuming: good)
+            picture: 0, nextStep: 1, seed: 3, startRatio: 1, tokens: [Int32](repeating: 79, count: 64))
+        _ = try await loop.generate(request, resuming: [good])
         let changes: [@Sendable (inout DecodingState) -> Void] = [
-            { $0.seed = 4 }, { $0.nextStep = 13 }, { $0.firstPicture = 1 }, { $0.pictureCount = 0 },
-            { $0.tokens.removeLast() }, { $0.firstPicture = -1 }, { $0.pictureCount = .max },
+            { $0.seed = 4 }, { $0.nextStep = 13 }, { $0.picture = 1 }, { $0.tokens.removeLast() }, { $0.picture = -1 },
         ]
         for change in changes {
             var state = good
             change(&state)
-            await #expect(throws: DecodingLoopError.self) { try await loop.generate(request, resuming: state) }
+            await #expect(throws: DecodingLoopError.self) { try await loop.generate(request, resuming: [good, state]) }
         }
     }
 
@@ -156,35 +160,40 @@ import Testing
         #expect(await runner.released == [1])
     }
 
-    @Test("cancelling stops before the next step and releases the request")
+    @Test("cancelling ends a request at the next step and releases it")
     func cancel() async throws {
-        let (loop, runner) = make()
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                await #expect(throws: CancellationError.self) {
-                    try await loop.generate(GenerationRequest(prompt: "ab")) { event in
-                        if case .stepped(let progress) = event, progress.done == 3 {
-                            withUnsafeCurrentTask { $0?.cancel() }
-                        }
-                    }
-                }
+        // The fourth step waits until the request has been given up.
+        let (third, hasThird) = AsyncStream.makeStream(of: Void.self)
+        let (gate, gateKeeper) = AsyncStream.makeStream(of: Void.self)
+        let runner = FakeRunner { call, step in
+            if call.program == "step", step == 3 {
+                hasThird.finish()
+                for await _ in gate {}
             }
+            return try Self.answer(call)
         }
-        #expect(await runner.steps.count == 3)
+        let loop = DecodingLoop(model: FakeModel(), runner: runner, requests: RequestIdentifiers())
+        let task = Task { try await loop.generate(GenerationRequest(prompt: "ab")) }
+        for await _ in third {}
+        task.cancel()
+        gateKeeper.finish()
+        await #expect(throws: CancellationError.self) { try await task.value }
+        #expect(await runner.steps.count <= 4)
         #expect(await runner.released == [1])
+        #expect(await loop.status.states.isEmpty)
     }
 
     @Test("progress counts steps, estimates from all but the first, and shows previews and cut prompts")
     func progress() async throws {
         // Each step takes a second, the first one ten.
-        let clock = Mutex<(reads: Int, seconds: Int)>((0, 0))
-        let (loop, _) = make {
-            clock.withLock { state in
-                state.reads += 1
-                if state.reads % 2 == 0 { state.seconds += state.reads == 2 ? 10 : 1 }
-                return .seconds(state.seconds)
-            }
+        let clock = Mutex(0)
+        let runner = FakeRunner { call, step in
+            if call.program == "step" { clock.withLock { $0 += step == 0 ? 10 : 1 } }
+            return try Self.answer(call)
         }
+        let loop = DecodingLoop(
+            model: FakeModel(), runner: runner, requests: RequestIdentifiers(),
+            now: { .seconds(clock.withLock { $0 }) })
         var request = GenerationRequest(prompt: "longer than eight")
         request.steps = 5
         request.previewInterval = 2
@@ -193,6 +202,7 @@ import Testing
             let line: String
             switch event {
             case .promptCut(_, let tokens): line = "cut \(tokens)"
+            case .admitted: line = "admitted"
             case .stepped(let progress): line = "\(progress.done)/\(progress.total) \(progress.secondsLeft)"
             case .preview(let picture, _): line = "preview \(picture)"
             case .finished(let picture): line = "finished \(picture.index)"
@@ -201,7 +211,8 @@ import Testing
         }
         #expect(
             log.withLock { $0 } == [
-                "cut 9", "1/5 40.0", "2/5 3.0", "preview 0", "3/5 2.0", "4/5 1.0", "preview 0", "5/5 0.0", "finished 0",
+                "cut 9", "admitted", "1/5 40.0", "2/5 3.0", "preview 0", "3/5 2.0", "4/5 1.0", "preview 0", "5/5 0.0",
+                "finished 0",
             ])
     }
 

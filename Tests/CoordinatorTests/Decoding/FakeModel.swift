@@ -66,6 +66,7 @@ actor FakeRunner: ProgramRunner {
     struct Call: Sendable {
         var program: String
         var request: UInt64
+        var slots: [UInt64]
         var inputs: [String: HostTensor]
     }
 
@@ -74,9 +75,19 @@ actor FakeRunner: ProgramRunner {
     private(set) var installs = 0
     private(set) var installsBeforeFirstCall = 0
     private var programs: [ProgramKey: String] = [:]
-    private let body: @Sendable (Call, _ step: Int) throws -> [String: HostTensor]
+    private let body: @Sendable (Call, _ step: Int) async throws -> [String: HostTensor]
+    /// What becomes of the devices after a failure.
+    private let recovery: @Sendable (any Error) -> Bool
 
-    init(_ body: @escaping @Sendable (Call, _ step: Int) throws -> [String: HostTensor]) { self.body = body }
+    init(
+        recovery: @escaping @Sendable (any Error) -> Bool = { _ in false },
+        _ body: @escaping @Sendable (Call, _ step: Int) async throws -> [String: HostTensor]
+    ) {
+        self.body = body
+        self.recovery = recovery
+    }
+
+    func recover(from error: any Error) async -> Bool { recovery(error) }
 
     func install(
         _ programs: [Program], progress: @escaping @Sendable (LoadingProgress) -> Void
@@ -90,13 +101,13 @@ actor FakeRunner: ProgramRunner {
     }
 
     func run(
-        _ key: ProgramKey, request: UInt64, inputs: [String: HostTensor]
+        _ key: ProgramKey, request: UInt64, slots: [UInt64], inputs: [String: HostTensor]
     ) async throws -> [String: HostTensor] {
-        let call = Call(program: programs[key] ?? "?", request: request, inputs: inputs)
+        let call = Call(program: programs[key] ?? "?", request: request, slots: slots, inputs: inputs)
         let step = calls.count { $0.program == "step" }
         if calls.isEmpty { installsBeforeFirstCall = installs }
         calls.append(call)
-        return try body(call, step)
+        return try await body(call, step)
     }
 
     func release(request: UInt64) async { released.append(request) }

@@ -19,6 +19,7 @@ final class FakeService: ImageService {
     private let gate: AsyncStream<Void>
     private let gateKeeper: AsyncStream<Void>.Continuation
     private let orders = Mutex<[PictureOrder]>([])
+    private let turnstile = Turnstile()
     private let state = Mutex(ServiceStatus.State.ready)
 
     /// A service that paints at once, or, where it `waits`, only after ``letGo()``.
@@ -43,6 +44,25 @@ final class FakeService: ImageService {
             workers: [.init(name: "worker \"0\"", isReady: true, steps: 7)])
     }
 
+    func cluster() async -> ClusterSnapshot {
+        var busy = ClusterSnapshot.Worker(name: "w1", state: "computing")
+        busy.memoryLimit = 1 << 30
+        busy.sentByteCounts = [5, 0, 0, 0]
+        busy.running = .init(program: "step", request: 3, step: 2)
+        let idle = ["w0", "w2", "w3"].map { ClusterSnapshot.Worker(name: $0, state: "ready") }
+        var snapshot = ClusterSnapshot(
+            name: "demo", state: "ready", epoch: 2,
+            mesh: [.init(name: "guidance", size: 2), .init(name: "model", size: 2)],
+            workers: [idle[0], busy, idle[1], idle[2]],
+            model: .init(
+                width: 64, height: 64, sizeMultiple: 4, pixelLimit: 4096, steps: 24, guidanceScale: 1.5, temperature: 1)
+        )
+        snapshot.incidents = [
+            .init(worker: "w1", loss: "ended with signal 9", doing: "idle", ageSeconds: 7, absenceSeconds: nil)
+        ]
+        return snapshot
+    }
+
     func place(_ order: PictureOrder) async throws -> AsyncThrowingStream<PaintingEvent, any Error> {
         orders.withLock { $0.append(order) }
         switch state.withLock({ $0 }) {
@@ -54,8 +74,11 @@ final class FakeService: ImageService {
         if order.request.width == 100 {
             throw GenerationRequestError(problems: [.init(parameter: "width", message: "is 100")])
         }
-        let (gate, life) = (gate, lifeSource)
-        return try await queue.place(cost: 4) { tell in
+        let (gate, life, turnstile) = (gate, lifeSource, turnstile)
+        return try await queue.place(cost: 4, terms: order.terms) { tell in
+            try await turnstile.enter()
+            defer { Task { await turnstile.leave() } }
+            await tell.begin()
             life.yield(.started(prompt))
             for await _ in gate { break }
             if Task.isCancelled {

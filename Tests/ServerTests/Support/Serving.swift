@@ -7,15 +7,15 @@ import Synchronization
 
 /// Runs a server on a port of its own around a test's body.
 func serving(
-    _ service: FakeService, keysPath: String? = nil, limits: ServerSettings.Limits = .init(),
+    _ service: FakeService, keysPath: String? = nil, origins: [String] = [], limits: ServerSettings.Limits = .init(),
     keepAlive: Duration = .seconds(600), stallLimit: Duration = .seconds(600),
     store: any JobStore = MemoryJobStore(), results: ServerSettings.Retention = .init(), publicURL: String? = nil,
     retryGrace: Duration = .seconds(600), clock: FakeClock? = nil,
     _ body: @escaping @Sendable (_ port: Int) async throws -> Void
 ) async throws {
     let settings = ServerSettings(
-        address: NetworkAddress(host: "127.0.0.1", port: 0), keysPath: keysPath, limits: limits, results: results,
-        publicURL: publicURL)
+        address: NetworkAddress(host: "127.0.0.1", port: 0), keysPath: keysPath, origins: origins, limits: limits,
+        results: results, publicURL: publicURL)
     let (ports, source) = AsyncStream.makeStream(of: Int.self)
     let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
     var now: (@Sendable () -> Double)?

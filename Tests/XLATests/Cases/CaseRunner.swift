@@ -6,8 +6,12 @@ import Tensor
 struct CaseOutcome {
     var name: String
     /// Bytes that the busiest device sends, with sums in mesh order (judged) and in canonical order.
+    ///
+    /// In mesh order partial sums travel in the type of their result, as XLA's do.
     var shardedBytes = 0
     var canonicalBytes = 0
+    /// As the first, with partial sums in f32.
+    var wideBytes = 0
     /// The number to beat; nil where XLA's numbers are wrong.
     var bar: Double?
     /// What is wrong: results that differ, annotations that were not kept, errors.
@@ -31,10 +35,14 @@ struct CaseRunner {
             let inputs = try CaseSamples(item).tensors()
             let expected = isPlanOnly ? [:] : try whole(translated, inputs)
             if item.order != .sharded {
-                outcome.canonicalBytes = try run(translated, .canonical, inputs, expected, &outcome.problems)
+                outcome.canonicalBytes = try run(translated, .canonical, .f32, inputs, expected, &outcome.problems)
             }
             if item.order != .canonical {
-                outcome.shardedBytes = try run(translated, .sharded, inputs, expected, &outcome.problems)
+                outcome.wideBytes = try run(translated, .sharded, .f32, inputs, expected, &outcome.problems)
+                outcome.shardedBytes =
+                    item.hasHalves
+                    ? try run(translated, .sharded, .activations, inputs, expected, &outcome.problems)
+                    : outcome.wideBytes
             }
             outcome.problems += try AnnotationCheck.constraintProblems(of: item)
         } catch {
@@ -54,12 +62,14 @@ struct CaseRunner {
 
     /// One order of sums; returns the busiest device's bytes.
     private func run(
-        _ translated: TranslatedCase, _ order: ReductionOrder, _ inputs: [String: HostTensor],
-        _ expected: [String: HostTensor], _ problems: inout [String]
+        _ translated: TranslatedCase, _ order: ReductionOrder, _ partialSums: PartialSums,
+        _ inputs: [String: HostTensor], _ expected: [String: HostTensor], _ problems: inout [String]
     ) throws -> Int {
+        var options = item.options(order)
+        options.partialSums = partialSums
         let compiled = try Compiler.compile(
             translated.program, mesh: translated.mesh, rules: translated.rules,
-            options: item.options(order))
+            options: options)
         if item.isInputAnywhere != true {
             problems += AnnotationCheck(mesh: translated.mesh).inputProblems(of: item, in: compiled.locals).map {
                 "\(order): \($0)"
@@ -86,6 +96,9 @@ struct CaseRunner {
 }
 
 extension Case {
+    /// True where some sum may be rounded to bf16.
+    var hasHalves: Bool { graph.nodes.contains { $0.dtype == "bf16" } }
+
     /// What the compiler is asked for; the oracle counts bytes alone, and its inputs lie as annotated.
     ///
     /// In canonical order messages are shared, as in clusters: results and bytes must not change.

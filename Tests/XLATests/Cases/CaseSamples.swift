@@ -85,7 +85,7 @@ struct CaseSamples {
 
 extension HostTensor {
     /// The values of an f32 tensor in bf16: small integers are exact.
-    fileprivate var bfloats: HostTensor {
+    var bfloats: HostTensor {
         let bytes = floats.flatMap { value in
             let bits = UInt16(truncatingIfNeeded: value.bitPattern >> 16)
             return [UInt8(bits & 255), UInt8(bits >> 8)]

@@ -62,8 +62,10 @@ extension PlanPage {
         let runs = bins(entries, total) { Activity($0.kind).rawValue }
         let waiting = timeline.devices.indices.contains(worker.rank) ? timeline.seconds(.wait, device: worker.rank) : 0
         let share = Self.percent(total > 0 ? waiting / total : 0)
+        let hidden = Self.time(
+            timeline.devices.indices.contains(worker.rank) ? timeline.hiddenSeconds[worker.rank] : 0)
         return strip(
-            runs, label: worker.name, words: "\(worker.name): waits \(share) of the time"
+            runs, label: worker.name, words: "\(worker.name): waits \(share) of the time, \(hidden) hidden"
         ) { "a-\($0.name)" }
     }
 
@@ -158,6 +160,7 @@ extension PlanPage {
                 seconds[Activity(entry.kind), default: 0] += entry.end - entry.start
             }
             return [Markup(worker.name)] + Activity.allCases.map { Markup(Self.time(seconds[$0] ?? 0)) }
+                + [Markup(Self.time(timeline.hiddenSeconds[worker.rank]))]
         }
         return .element(
             "details",
@@ -165,8 +168,11 @@ extension PlanPage {
                 .element("summary", "The same as numbers"),
                 Self.table(
                     "Time of each worker in one call",
-                    head: ["worker", "matrix", "attention", "elements", "messages", "waiting"], rows: rows,
-                    right: [1, 2, 3, 4, 5]),
+                    head: ["worker", "matrix", "attention", "elements", "messages", "waiting", "hidden"], rows: rows,
+                    right: [1, 2, 3, 4, 5, 6]),
+                .element(
+                    "p", ["class": "note"],
+                    "Hidden is what a worker would wait more if it computed nothing while messages are on their way."),
             ])
     }
 }
