@@ -89,8 +89,9 @@ extension Operation {
                 codes: ["internal_error"] + ClusterFailure.codes,
                 description: "The cluster could not make the pictures; the server's log says why."),
             Failure(
-                status: 503, codes: ["not_ready", "stopping", "cancelled"] + ClusterFailure.passingCodes,
-                description: "No picture can be made now."),
+                status: 503, codes: ["not_ready", "deadline", "stopping", "cancelled"] + ClusterFailure.passingCodes,
+                description: "No picture can be made now, or not in time.",
+                headers: ["retry-after": "With `deadline`: by how many seconds it is too late."]),
         ]
     }
 }
