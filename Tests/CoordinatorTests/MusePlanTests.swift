@@ -20,7 +20,7 @@ import Testing
     /// 512 rows of 2048 after each of 144 sublayers: partial sums in f32 are scattered, results in bf16 gathered, and of
     /// either a worker has a quarter already.
     @Test func tensorParallelism() throws {
-        let report = try Self.plan("model: 4", workers: 4)
+        let report = try Self.plan("model: 4", workers: 4, ", overlap: messages")
         #expect(report.programs.map(\.name) == ["text", "conditionalStep", "step", "decode"])
         let sent = 3 * Self.rows * Self.width * (4 + 2)
         let sublayers = Self.sublayers(report.programs[2])
@@ -30,6 +30,10 @@ import Testing
         let half = Self.sublayers(report.programs[1])
         #expect(half.count == 3 * Self.layers)
         #expect(half.allSatisfy { $0.bytes == sent / 2 })
+        // In blocks every exchange is cut, and the bytes are the same.
+        let blocks = Self.sublayers(try Self.plan("model: 4", workers: 4).programs[2])
+        #expect(blocks.count > 3 * Self.layers)
+        #expect(blocks.reduce(0) { $0 + $1.bytes } == 3 * Self.layers * sent)
         // Keys and values of all layers: two halves, a quarter of the width, bf16.
         let kept: Int = Self.layers * 2 * 2 * Self.textLength * (Self.width / 4) * 2
         #expect(report.workers.allSatisfy { $0.residentBytes == kept })

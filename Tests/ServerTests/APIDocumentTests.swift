@@ -19,7 +19,8 @@ import Testing
         #expect(Set(paths.keys) == Set(Route.allCases.map(\.rawValue)))
         try await serving(FakeService()) { port in
             for (route, operations) in Self.document.routes {
-                let path = route.rawValue.replacing("{id}", with: "demo").replacing("{index}", with: "0")
+                let path = route.rawValue.replacing("{id}", with: "demo").replacing("{file}", with: "main.js")
+                    .replacing("{index}", with: "0")
                 // What a path stands for is the route that the document names.
                 #expect(Endpoint(path: path)?.route == route)
                 #expect(!operations.isEmpty, "\(route) has no operation")

@@ -18,6 +18,18 @@ import Testing
         #expect(parts[1].bytes == Array("\r\n".utf8))
     }
 
+    @Test func picturesNeedNoFileName() throws {
+        for (type, isFile) in [("image/png", true), ("Image/PNG; x=y", true), ("text/plain", false)] {
+            for heads in [
+                "content-type: \(type)\r\ncontent-disposition: form-data; name=f",
+                "content-disposition: form-data; name=f\r\ncontent-type: \(type)",
+            ] {
+                let parts = try parse("--b\r\n\(heads)\r\n\r\nx\r\n--b--")
+                #expect(parts.map(\.isFile) == [isFile] && parts[0].bytes == Array("x".utf8), "\(heads)")
+            }
+        }
+    }
+
     @Test(arguments: [
         "", "--b", "--c\r\n\r\n--c--", "--b\r\n", "--b\r\n--b--", "--b\r\n\r\n--b--", "--bx\r\n\r\n--b--",
         "--b\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\nno end",

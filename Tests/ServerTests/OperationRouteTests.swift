@@ -96,7 +96,10 @@ import Testing
             for line in [
                 "tessera_ready 1", "tessera_requests_running 0", "tessera_requests_waiting 0",
                 #"tessera_requests_total{state="completed"} 1"#, "tessera_pictures_total 2",
-                #"tessera_worker_calls_total{worker="worker \"0\""} 7"#,
+                #"tessera_worker_sent_bytes_total{peer="w0",worker="w1"} 5"#,
+                #"tessera_worker_ready{rank="1",worker="w1"} 1"#,
+                #"tessera_worker_memory_limit_bytes{rank="1",worker="w1"} 1073741824"#,
+                #"tessera_info{cluster="demo",mesh="guidance=2 model=2",model="demo",version="0.1.0"} 1"#,
                 "tessera_request_duration_seconds_count 1", #"tessera_queue_duration_seconds_bucket{le="+Inf"} 1"#,
                 #"tessera_http_requests_total{method="POST",route="/v1/images/generations",status="200"} 1"#,
                 #"tessera_http_requests_total{method="POST",route="/v1/images/generations",status="400"} 1"#,

@@ -56,11 +56,11 @@ public actor TranscribingRunner: ProgramRunner {
     /// Throws what the wrapped runner throws, and ``BenchError/otherCalls(subject:)`` where the teacher was asked
     /// something else.
     public func run(
-        _ key: ProgramKey, request: UInt64, inputs: [String: HostTensor]
+        _ key: ProgramKey, request: UInt64, slots: [UInt64], inputs: [String: HostTensor]
     ) async throws -> [String: HostTensor] {
         let name = names[key] ?? key.name
         let begin = ContinuousClock.now
-        let outputs = try await runner.run(key, request: request, inputs: inputs)
+        let outputs = try await runner.run(key, request: request, slots: slots, inputs: inputs)
         let seconds = ContinuousClock.now - begin
         let index = transcript.calls.count
         transcript.calls.append(

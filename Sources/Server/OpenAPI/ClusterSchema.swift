@@ -27,7 +27,8 @@ enum ClusterSchema {
                 "mesh", list(of: object("An axis.", [("name", text, ""), ("size", Schemas.count, "")])),
                 "Slowest first."
             ),
-            ("queue", queue, ""), ("workers", list(of: worker), "By rank."),
+            ("queue", queue, ""), ("incidents", list(of: incident), "The last losses of workers, oldest first."),
+            ("workers", list(of: worker), "By rank."),
         ])
 
     private static let model = object(
@@ -45,6 +46,14 @@ enum ClusterSchema {
             ("waiting", Schemas.count, "Orders that wait."),
             ("running", Schemas.count, "Orders that are being served."),
             ("last_progress_seconds", ["type": ["number", "null"]], "Seconds since anything came forward."),
+        ])
+
+    private static let incident = object(
+        "The loss of a worker.",
+        [
+            ("worker", text, "Its name."), ("loss", text, "How it was lost."), ("doing", text, "What it was doing."),
+            ("seconds_ago", number, ""),
+            ("seconds_away", ["type": ["number", "null"]], "In which nothing ran; null: it is not back."),
         ])
 
     private static let memory = object(

@@ -119,10 +119,11 @@ extension Operation {
             Failure(
                 status: 503,
                 codes: [
-                    "not_ready", "stopping", "cancelled", "deadline", "idempotency_key_in_use", "storage_full",
+                    "not_ready", "deadline", "stopping", "cancelled", "idempotency_key_in_use", "storage_full",
                     "storage_unusable",
                 ] + ClusterFailure.passingCodes,
-                description: "No picture can be made now."),
+                description: "No picture can be made now, or not in time.",
+                headers: ["retry-after": "With `deadline`: by how many seconds it is too late."]),
         ]
     }
 }

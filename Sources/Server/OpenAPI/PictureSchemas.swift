@@ -122,10 +122,11 @@ enum PictureSchemas {
                 description: "Of the first step. By default the cluster file's or the model's."),
             Field(
                 name: "priority", schema: whole(ServiceTerms.priorities),
-                description: "Among the orders of the same key the higher goes first. By default 0."),
+                description: "Among the orders of one key the higher goes first. By default 0."),
             Field(
-                name: "deadline_seconds", schema: real(0...86_400),
-                description: "How long somebody waits for the answer. By default for ever."),
+                name: "deadline_seconds", schema: real(0...Int(PictureFields.longestDeadline)),
+                description: "How long somebody waits; an order that cannot be done by then is refused. By default for "
+                    + "ever."),
         ]
     }
 

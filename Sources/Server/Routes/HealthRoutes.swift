@@ -65,16 +65,7 @@ extension ServerResponder {
                     help: "Time since the running order, or else the last one, came forward.",
                     values: [([:], age / .seconds(1))]))
         }
-        if !status.workers.isEmpty {
-            gauges.append(
-                Metrics.Gauge(
-                    name: "tessera_worker_ready", help: "1 where the worker takes orders.",
-                    values: status.workers.map { (["worker": $0.name], $0.isReady ? 1 : 0) }))
-            gauges.append(
-                Metrics.Gauge(
-                    name: "tessera_worker_calls_total", help: "Calls that the worker has finished.",
-                    values: status.workers.map { (["worker": $0.name], Double($0.steps)) }, isCounter: true))
-        }
+        gauges += ClusterMetrics.gauges(await service.cluster(), model: service.model.id) + ProcessMetrics.gauges
         return Response(text: metrics.text(gauges: gauges), type: "text/plain; version=0.0.4; charset=utf-8")
     }
 }

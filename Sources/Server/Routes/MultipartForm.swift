@@ -83,16 +83,22 @@ package struct MultipartForm: Sendable, Hashable {
             }
             lines.append(text)
         }
+        var part: Part?
+        // A file has a name, or at least says that it is a picture (RFC 7578, 4.2: names are optional).
+        var isPicture = false
         for line in lines {
             guard let colon = line.firstIndex(of: ":") else { throw malformed("a part's header line has no colon") }
-            guard line[..<colon].lowercased() == "content-disposition" else { continue }
             let (kind, parameters) = HeaderValue.split(String(line[line.index(after: colon)...]))
+            if line[..<colon].lowercased() == "content-type", kind.hasPrefix("image/") { isPicture = true }
+            guard part == nil, line[..<colon].lowercased() == "content-disposition" else { continue }
             guard kind == "form-data", let name = parameters["name"], !name.isEmpty, name.utf8.count <= 256 else {
                 throw malformed("a part has no name")
             }
-            return Part(name: name, isFile: parameters["filename"] != nil, bytes: Array(bytes[position...]))
+            part = Part(name: name, isFile: parameters["filename"] != nil, bytes: Array(bytes[position...]))
         }
-        throw malformed("a part has no content-disposition")
+        guard var part else { throw malformed("a part has no content-disposition") }
+        if isPicture { part.isFile = true }
+        return part
     }
 
     /// Where a pattern begins, at or after a place and before an end.

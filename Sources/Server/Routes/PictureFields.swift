@@ -40,7 +40,7 @@ struct PictureFields {
     /// Longest side that a size may name.
     private static let sideLimit = 65_536
     /// Longest deadline in seconds that is looked at: a day.
-    private static let longestDeadline = 86_400.0
+    static let longestDeadline = 86_400.0
 
     /// Reads and checks the fields; which sizes fit the model is checked by the service.
     ///

@@ -300,7 +300,9 @@ struct BlockSplitter {
         return Moves.Side(copies: [.init(from: box.relative(to: source), to: box.relative(to: destination))])
     }
 
-    private mutating func local(_ sides: [Moves.Side], _ source: Int, _ destination: Int) -> PartitionedProgram.Collective {
+    private mutating func local(
+        _ sides: [Moves.Side], _ source: Int, _ destination: Int
+    ) -> PartitionedProgram.Collective {
         // Below all of the table's numbers, and each its own.
         localCount += 1
         return .init(
