@@ -140,11 +140,12 @@ import Testing
             let id = try id(try await postJob(port, #"{"prompt": "x", "partial_images": 3, "n": 2}"#))
             let probe = try HTTPProbe(port: port)
             try probe.send("GET", "/v1/jobs/\(id)/events")
-            #expect(try probe.head().headers["content-type"]?.hasPrefix("text/event-stream") == true)
-            var text = String(decoding: try #require(try probe.chunk()), as: UTF8.self)
+            let head = try await HTTPProbe.blocking { try probe.head() }
+            #expect(head.headers["content-type"]?.hasPrefix("text/event-stream") == true)
+            let first = try #require(try await HTTPProbe.blocking { try probe.chunk() })
             service.letGo()
-            while let chunk = try probe.chunk() { text += String(decoding: chunk, as: UTF8.self) }
-            let events = try EventStreamTests.events(text)
+            let rest = try await HTTPProbe.blocking { try probe.chunksToTheEnd() }
+            let events = try EventStreamTests.events(String(decoding: first + rest, as: UTF8.self))
             #expect(
                 events.map(\.name) == [
                     "job.queued", "job.generating", "job.partial_image", "job.generating", "job.partial_image",
@@ -168,7 +169,7 @@ import Testing
             let id = try id(try await postJob(port, #"{"prompt": "x"}"#))
             let probe = try HTTPProbe(port: port)
             try probe.send("GET", "/v1/jobs/\(id)/events")
-            _ = try probe.chunkAfterHead()
+            _ = try await HTTPProbe.blocking { try probe.chunkAfterHead() }
             probe.hangUp()
             service.letGo()
             _ = try await job(port, id, in: "completed")
@@ -312,5 +313,11 @@ extension HTTPProbe {
     fileprivate func chunkAfterHead() throws -> Data? {
         _ = try head()
         return try chunk()
+    }
+
+    fileprivate func chunksToTheEnd() throws -> Data {
+        var data = Data()
+        while let chunk = try chunk() { data += chunk }
+        return data
     }
 }

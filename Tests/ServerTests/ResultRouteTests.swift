@@ -66,7 +66,7 @@ import Testing
                     Array(
                         ("POST /v1/images/generations HTTP/1.1\r\nhost: \(host)\r\ncontent-type: application/json\r\n"
                             + "content-length: \(body.count)\r\n\r\n").utf8) + body)
-                let url = try urls(try probe.answer())[0]
+                let url = try urls(try await HTTPProbe.blocking { try probe.answer() })[0]
                 return url.components(separatedBy: "/v1/")[0]
             }
             let named = try await base("[::1]:8000")

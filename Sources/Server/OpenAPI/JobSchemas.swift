@@ -21,7 +21,8 @@ enum JobSchemas {
                 ], description: "What is made. By default `generation`."),
             Field(
                 name: "image", schema: maybe("string"),
-                description: "Of an edit or variation, which need it: a PNG file in base64, or a `data:` address of one."),
+                description: "Of an edit or variation, which need it: a PNG file in base64, or a `data:` address of "
+                    + "one."),
             Field(name: "mask", schema: maybe("string"), description: "Of an edit: the same, as in the form."),
             Field(
                 name: "strength", schema: ["type": ["null", "number"], "exclusiveMinimum": 0, "maximum": 1],
@@ -91,7 +92,8 @@ enum JobSchemas {
             Field(name: "object", schema: ["type": "string", "enum": ["list"]], description: "", isRequired: true),
             Field(
                 name: "data", schema: ["type": "array", "items": .reference("Job")], description: "", isRequired: true),
-            Field(name: "has_more", schema: ["type": "boolean"], description: "There are older ones.", isRequired: true),
+            Field(
+                name: "has_more", schema: ["type": "boolean"], description: "There are older ones.", isRequired: true),
             Field(name: "first_id", schema: maybe("string"), description: "", isRequired: true),
             Field(name: "last_id", schema: maybe("string"), description: "The next page's `after`.", isRequired: true),
         ])

@@ -10,8 +10,8 @@ extension Operation {
     /// The header of requests that are served once.
     static let idempotencyKey = Parameter(
         name: "idempotency-key", place: .header,
-        description: "The client's word for the request, 1 to 255 printable ASCII characters: the same request with the "
-            + "same word is served once.")
+        description: "The client's word for the request, 1 to 255 printable ASCII characters: the same request with "
+            + "the same word is served once.")
 
     /// `POST /v1/jobs`.
     static func createJob(_ limits: ServerSettings.Limits) -> Operation {
@@ -68,8 +68,8 @@ extension Operation {
 
     static let followJob = Operation(
         id: "followJob", tag: .jobs, summary: "What happens to a job from now on",
-        description: "The first event tells how it stands, the last one has the whole job. Where the server ends before "
-            + "the job does, the last is an `error` event: ask again.",
+        description: "The first event tells how it stands, the last one has the whole job. Where the server ends "
+            + "before the job does, the last is an `error` event: ask again.",
         parameters: [jobID],
         answers: [
             Answer(
@@ -98,8 +98,8 @@ extension Operation {
 
     static let readImage = Operation(
         id: "readImage", tag: .images, summary: "A picture by its address",
-        description: "The addresses stand in answers to orders with `response_format: url`. Nobody guesses them, and no "
-            + "key is asked for.",
+        description: "The addresses stand in answers to orders with `response_format: url`. Nobody guesses them, "
+            + "and no key is asked for.",
         parameters: [Parameter(name: "id", place: .path, description: "The picture's name.")], answers: file,
         failures: [
             Failure(

@@ -90,6 +90,7 @@ func job(
         if now == "failed" || now == "completed" || now == "cancelled" {
             throw HTTPProbeError("job \(id) is \(now ?? ""): \(answer.text)")
         }
+        try await Task.sleep(for: .milliseconds(1))
     }
 }
 
