@@ -107,6 +107,22 @@ import Testing
         #expect(service.placed.count == 2)
     }
 
+    /// A client's own time limit is a deadline, unless it comes back for the same order.
+    @Test func whoComesBackHasNoDeadline() async throws {
+        let service = FakeService()
+        let limit = ["x-stainless-read-timeout": "5"]
+        try await serving(service) { port in
+            for more in [[:], Self.keyed, ["x-stainless-retry-count": "0"]] {
+                let headers = limit.merging(more) { $1 }
+                #expect(try await generate(port, #"{"prompt": "x"}"#, headers: headers).status == 200)
+            }
+            let body = #"{"prompt": "y", "deadline_seconds": 7, "priority": 3}"#
+            _ = try await generate(port, body, headers: limit.merging(["x-stainless-retry-count": "0"]) { $1 })
+        }
+        #expect(service.placed.map(\.deadline) == [.seconds(5), nil, nil, .seconds(7)])
+        #expect(service.placed.map(\.priority) == [0, 0, 0, 3])
+    }
+
     @Test func refusedOrdersMayComeAgain() async throws {
         let service = FakeService()
         service.set(.loading("weights"))

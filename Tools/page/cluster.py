@@ -10,7 +10,7 @@ import urllib.request
 
 class Cluster:
     def __init__(self, tessera, file, *settings):
-        words = [tessera, "up", file, "--set", "control.port=0", "--set", "server.port=0"]
+        words = [tessera, "up", file, "--set", "control.port=0", "--set", "server.port=0", "--set", "server.jobs=off"]
         for setting in settings:
             words += ["--set", setting]
         self.lines = []

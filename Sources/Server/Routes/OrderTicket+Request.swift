@@ -17,10 +17,12 @@ extension OrderTicket {
     /// A ticket for an order that the Images API words; where somebody waits for its answer, `headers` are the request's.
     init(_ picture: PictureFields, _ headers: HTTPFields = [:], owner: String, kind: Job.Kind) {
         let previewCount = picture.isStream ? picture.partialImages : 0
+        // The time limit of a client that comes back for the same order is none of the order's.
+        let comesBack = headers[.idempotencyKey] != nil || headers[.retryCount] != nil
         self.init(
             order: PictureOrder(
                 picture.request, previewCount: previewCount, client: owner, priority: picture.priority,
-                deadline: picture.deadline(headers)), owner: owner, kind: kind,
+                deadline: comesBack ? picture.deadline : picture.deadline(headers)), owner: owner, kind: kind,
             keepsPictures: picture.isURL)
     }
 
