@@ -24,9 +24,9 @@ final class ServiceManager: Sendable {
     }
 
     /// What was to be done at the start is done.
-    func ready() { send("READY=1") }
+    func ready() { send("READY=1", waits: true) }
     /// The end begins.
-    func stopping() { send("STOPPING=1") }
+    func stopping() { send("STOPPING=1", waits: true) }
     /// The process works.
     func alive() { send("WATCHDOG=1") }
 
@@ -34,7 +34,7 @@ final class ServiceManager: Sendable {
     func reloading() {
         var now = timespec()
         clock_gettime(CLOCK_MONOTONIC, &now)
-        send("RELOADING=1\nMONOTONIC_USEC=\(now.tv_sec * 1_000_000 + now.tv_nsec / 1000)")
+        send("RELOADING=1\nMONOTONIC_USEC=\(now.tv_sec * 1_000_000 + now.tv_nsec / 1000)", waits: true)
     }
 
     /// One line for `systemctl status`.
@@ -47,11 +47,15 @@ final class ServiceManager: Sendable {
         if isNew { send("STATUS=\(line)") }
     }
 
-    private func send(_ text: String) {
+    /// A manager that is busy has a queue of ten datagrams: what it must hear waits for a place, at most some seconds.
+    private func send(_ text: String, waits: Bool = false) {
         guard let path else { return }
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
+        var patience = timeval(tv_sec: 5, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let flags = Int32(MSG_NOSIGNAL) | (waits ? 0 : Int32(MSG_DONTWAIT))
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         var name = Array(path.utf8)
@@ -63,7 +67,7 @@ final class ServiceManager: Sendable {
         // Nothing depends on it: a manager that is gone needs no news.
         _ = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT), $0, length)
+                sendto(descriptor, bytes, bytes.count, flags, $0, length)
             }
         }
     }
