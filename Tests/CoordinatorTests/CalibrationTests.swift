@@ -82,6 +82,33 @@ import Testing
         #expect(reports.last.map { $0.done == $0.total } == true)
     }
 
+    /// A link whose messages all take as long as the machine is busy with something else.
+    private struct BusyTarget: CalibrationTarget {
+        let calm: PredictedTarget
+        /// What every exchange takes, however small.
+        let wait: Double
+
+        func prepare(_ key: String, locals: [LocalProgram], sources: [String: ParameterSource]) async throws {
+            try await calm.prepare(key, locals: locals, sources: sources)
+        }
+
+        func time(_ key: String) async throws -> [Double] {
+            let locals = calm.programs.withLock { $0[key] ?? [] }
+            return zip(try await calm.time(key), locals).map { $0 + wait * Double($1.exchanges.count) }
+        }
+    }
+
+    /// 1 MiB takes 1 ms of this link, and the machine wastes 20 ms on any message: larger ones tell the bandwidth.
+    @Test func aBusyLinkIsMeasuredWithLargerMessages() async throws {
+        let truth = machines(2)
+        let found = try await Calibration(
+            target: BusyTarget(calm: PredictedTarget(profile: truth), wait: 20e-3), workers: truth.workers.map(\.name),
+            threads: truth.workers.map(\.cores), effort: .quick
+        ).run()
+        #expect((0.8...1.25).contains(found[0, 1].bandwidth / truth[0, 1].bandwidth))
+        #expect((0.8...1.25).contains(found[0, 1].latency / 20e-3))
+    }
+
     @Test func measuresRealWorkers() async throws {
         let settings = ClusterSettings(name: "gauge", workers: (0..<2).map { .init(name: "g\($0)", threads: 1) })
         let profile = try await withCluster(settings, launcher: InProcessLauncher(), logger: testLogger) { cluster in

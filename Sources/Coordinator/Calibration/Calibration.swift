@@ -171,24 +171,35 @@ public struct Calibration: Sendable {
             try await target.prepare(key, locals: locals, sources: [:])
             return zip(try await best(key), empty).map { max(0, $0 - $1) / Double(count) }
         }
+        // Both ends time the same swaps.
+        func mean(_ seconds: [Double], _ pair: (Int, Int)) -> Double { (seconds[pair.0] + seconds[pair.1]) / 2 }
         steps.begin("latency, round \(index + 1)")
         let small = try await swap("latency", byteCount: 64, count: isQuick ? 32 : 128)
+        let latencies = round.map { max(1e-7, mean(small, $0)) }
         steps.begin("bandwidth, round \(index + 1)")
-        let byteCount = isQuick ? 1 << 20 : 4 << 20
-        let large = try await swap("bandwidth", byteCount: byteCount, count: isQuick ? 4 : 8)
-        for (first, second) in round {
-            // Both ends time the same swaps.
-            let latency = max(1e-7, (small[first] + small[second]) / 2)
-            let seconds = (large[first] + large[second]) / 2 - latency
+        var byteCount = isQuick ? 1 << 20 : 4 << 20
+        var large = try await swap("bandwidth.\(byteCount)", byteCount: byteCount, count: isQuick ? 4 : 8)
+        // A message that takes no longer than an empty one tells nothing: on fast links, and on machines that are busy
+        // with something else, only larger ones do.
+        func isTelling() -> Bool { zip(round, latencies).allSatisfy { mean(large, $0) > 1.5 * $1 } }
+        while !isTelling(), byteCount < Self.maximumMessageByteCount {
+            byteCount *= 4
+            large = try await swap("bandwidth.\(byteCount)", byteCount: byteCount, count: isQuick ? 4 : 8)
+        }
+        for (pair, latency) in zip(round, latencies) {
+            let seconds = mean(large, pair) - latency
             guard seconds > 0 else {
-                throw CalibrationError.tooShort(subject: "a message of \(byteCount) bytes", worker: workers[first])
+                throw CalibrationError.tooShort(subject: "a message of \(byteCount) bytes", worker: workers[pair.0])
             }
             let link = MachineProfile.Link(
                 latency: latency, bandwidth: Double(byteCount) / seconds, origin: .measured)
-            profile[first, second] = link
-            profile[second, first] = link
+            profile[pair.0, pair.1] = link
+            profile[pair.1, pair.0] = link
         }
     }
+
+    /// The largest message that a link is measured with: 64 MiB.
+    private static let maximumMessageByteCount = 64 << 20
 
     // MARK: Timing
 
