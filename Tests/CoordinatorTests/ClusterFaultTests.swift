@@ -156,7 +156,8 @@ private struct HandPeer {
         guard case .workerLost("w0", 0, let loss, let doing, _) = await error else {
             return #expect(Bool(false), "not lost")
         }
-        #expect(loss.contains("no sign of life") && doing == "running k (request 3, step 0)")
+        #expect(loss.contains("no sign of life"))
+        #expect(doing == "running k (request 3, step 0)")
         #expect(await failure { _ = try await cluster.run("k", request: 3, inputs: [:]) }?.code == "workerLost")
         await cluster.shutdown(reason: "done")
         await peer.client.close()
@@ -176,7 +177,9 @@ private struct HandPeer {
         guard case .workerLost("w1", 1, let loss, let doing, let log) = await error else {
             return #expect(Bool(false), "not lost")
         }
-        #expect(loss.contains("exit status 1") && doing == "running step (request 4, step 0)" && !log.isEmpty)
+        #expect(loss.contains("exit status 1"))
+        #expect(doing == "running step (request 4, step 0)")
+        #expect(!log.isEmpty)
         #expect(await cluster.status.state == "failed")
         await cluster.shutdown(reason: "done")
     }
