@@ -159,7 +159,9 @@ public final class HTTPProbe: @unchecked Sendable {
     /// Reads what is there; false at the end.
     private func fill() throws -> Bool {
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        let count = recv(descriptor, &buffer, buffer.count, 0)
+        var count = recv(descriptor, &buffer, buffer.count, 0)
+        // With a time limit a wait ends by any signal, and when the process was stopped and goes on.
+        while count < 0 && errno == EINTR { count = recv(descriptor, &buffer, buffer.count, 0) }
         if count < 0 {
             let code = errno
             throw HTTPProbeError(
