@@ -5,8 +5,8 @@ public import Transport
 /// A worker: joins a cluster, installs and runs the programs it is given, and leaves when the coordinator says so or is
 /// gone.
 ///
-/// Three threads of control: the control link's thread, the rank's thread (everything that computes or waits for
-/// peers), and the task that calls ``run()``, which only passes events between the two.
+/// Three threads: the control link's, the rank's (everything that computes or waits for peers), and the service's own,
+/// which only passes events between the two and so is never late with a sign of life.
 public final class WorkerService: Sendable {
     /// Makes an engine on the rank's thread; its waits end when the flag is set.
     public typealias MakeEngine = @Sendable (Assign, AbortFlag) throws -> any RankEngine
@@ -53,19 +53,23 @@ public final class WorkerService: Sendable {
     public func run() async throws -> WorkerEnd {
         let client = try ControlClient(connect: settings.connect, logger: logger)
         let (inputs, continuation) = AsyncStream.makeStream(of: Input.self)
-        let end = await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                for await event in client.events { continuation.yield(.control(event)) }
+        let executor = ThreadExecutor(name: "worker")
+        executor.tick(Self.tick) { continuation.yield(.tick) }
+        let end = await withTaskExecutorPreference(executor) {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    for await event in client.events { continuation.yield(.control(event)) }
+                }
+                let end = await withTaskCancellationHandler {
+                    await converse(inputs, client) { continuation.yield(.local($0)) }
+                } onCancel: {
+                    continuation.finish()
+                }
+                executor.tick(Self.tick, nil)
+                await client.close()
+                group.cancelAll()
+                return end
             }
-            group.addTask {
-                // Sleeping ends with an error when the group is cancelled.
-                while (try? await Task.sleep(for: Self.tick)) != nil { continuation.yield(.tick) }
-                continuation.finish()
-            }
-            let end = await converse(inputs, client) { continuation.yield(.local($0)) }
-            await client.close()
-            group.cancelAll()
-            return end
         }
         logger.info("worker ends", metadata: ["reason": "\(end)"])
         return end

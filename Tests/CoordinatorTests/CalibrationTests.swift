@@ -110,7 +110,9 @@ import Testing
     }
 
     @Test func measuresRealWorkers() async throws {
-        let settings = ClusterSettings(name: "gauge", workers: (0..<2).map { .init(name: "g\($0)", threads: 1) })
+        let settings = ClusterSettings(
+            name: "gauge", workers: (0..<2).map { .init(name: "g\($0)", threads: 1) }, silence: .seconds(30),
+            coordinatorSilence: .seconds(30))
         let profile = try await withCluster(settings, launcher: InProcessLauncher(), logger: testLogger) { cluster in
             try await Calibration(target: cluster, workers: ["g0", "g1"], threads: [1, 1], effort: .quick).run()
         }

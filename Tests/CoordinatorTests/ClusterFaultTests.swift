@@ -1,4 +1,5 @@
 import Coordinator
+import Foundation
 import Logging
 import Program
 import Protocol
@@ -10,6 +11,8 @@ import Worker
 /// A peer of the coordinator that a test plays by hand.
 private struct HandPeer {
     let client: ControlClient
+    /// True from when it is to say nothing by itself any more.
+    private let isSilent = ConditionLock(false)
     private var events: AsyncStream<ControlEvent>.Iterator
 
     init(_ endpoint: String) throws {
@@ -21,6 +24,19 @@ private struct HandPeer {
         let envelope = Envelope(clusterID: cluster, epoch: epoch, message: message)
         client.send(try version.map { try Codec.encode(envelope, version: $0) } ?? Codec.encode(envelope))
     }
+
+    /// Gives signs of life from a thread of its own, whatever keeps the test's task waiting.
+    func beat() throws {
+        let (client, isSilent) = (client, isSilent)
+        let sign = try Codec.encode(
+            Envelope(clusterID: "harbour", epoch: 0, message: .heartbeat(Heartbeat(sequence: 1, steps: 0))))
+        _ = try NamedThread(name: "beats") {
+            while isSilent.wait(milliseconds: 100, { $0 ? true : nil }) == nil { client.send(sign) }
+        }
+    }
+
+    /// Gives no more signs of life.
+    func fallSilent() { isSilent.update { $0 = true } }
 
     mutating func next() async throws -> Message? {
         while let event = await events.next() {
@@ -55,6 +71,7 @@ private struct HandPeer {
     private static func join(_ peer: inout HandPeer) async throws {
         try peer.say(.hello(hello))
         _ = try await peer.next()
+        try peer.beat()
         try peer.say(.bound(Bound(endpoint: "tcp://127.0.0.1:1")))
         _ = try await peer.next()
         try peer.say(.ready, epoch: 1)
@@ -135,6 +152,7 @@ private struct HandPeer {
             return #expect(Bool(false), "not lost")
         }
         #expect(doing == "installing k")
+        peer.fallSilent()
         await cluster.shutdown(reason: "done")
         await peer.client.close()
     }
@@ -152,7 +170,8 @@ private struct HandPeer {
         }
         _ = try await peer.next()
         try peer.say(.installed(Installed(programKey: "k", arenaByteCount: 0, parameterByteCount: 0)), epoch: 1)
-        // From here on the peer says nothing.
+        guard case .run = try await peer.next() else { return #expect(Bool(false), "no order to run") }
+        peer.fallSilent()
         guard case .workerLost("w0", 0, let loss, let doing, _) = await error else {
             return #expect(Bool(false), "not lost")
         }
@@ -184,18 +203,71 @@ private struct HandPeer {
         await cluster.shutdown(reason: "done")
     }
 
-    @Test func aCallThatTakesTooLongNamesTheWorkers() async throws {
-        let (_, started) = AsyncStream.makeStream(of: Void.self)
-        let launcher = InProcessLauncher { _ in { WaitingEngine(abortFlag: $1, running: started) } }
-        let settings = twoWorkers { $0.callDeadline = .milliseconds(200) }
-        let error = await failure {
-            try await withCluster(settings, launcher: launcher, logger: testLogger) { cluster in
-                try await cluster.install(
-                    "step", locals: (0..<2).map { LocalProgram(name: "step", device: $0) }, sources: [:])
-                _ = try await cluster.run("step", request: 4, inputs: [:])
+    /// While all threads of the cooperative pool compute, the coordinator still gives its signs of life.
+    @Test func aPoolThatComputesSilencesNobody() async throws {
+        let cluster = Cluster(settings: Self.one(), launcher: nil, logger: testLogger)
+        async let start = failure { try await cluster.start() }
+        let peer = try HandPeer(await Self.endpoint(of: cluster))
+        let client = peer.client
+        let count = ConditionLock(0)
+        let listening = Task(executorPreference: ThreadExecutor(name: "listener")) {
+            for await event in client.events {
+                guard case .message(_, let bytes) = event else { continue }
+                if case .heartbeat? = try? Codec.decode(bytes).message { count.update { $0 += 1 } }
             }
         }
-        #expect(error == .stuck(workers: ["w0", "w1"], doing: "step, step 0", after: .milliseconds(200)))
+        try peer.say(.hello(Self.hello))
+        while count.update({ $0 }) == 0 { await Task.yield() }
+        let begin = count.update { $0 }
+        await withTaskGroup(of: Bool.self) { group in
+            for _ in 0..<2 * ProcessInfo.processInfo.activeProcessorCount {
+                group.addTask { count.wait(milliseconds: 30_000) { $0 >= begin + 3 ? true : nil } ?? false }
+            }
+            for await isAlive in group { #expect(isAlive) }
+        }
+        await cluster.shutdown(reason: "done")
+        #expect(await start?.code == "stopped")
+        await client.close()
+        await listening.value
+    }
+
+    @Test func aCallThatTakesTooLongIsGivenUpAndNamesTheWorkers() async throws {
+        let (_, started) = AsyncStream.makeStream(of: Void.self)
+        let launcher = InProcessLauncher { _ in { WaitingEngine(abortFlag: $1, running: started) } }
+        let settings = twoWorkers {
+            $0.callDeadline = .milliseconds(200)
+            $0.abortDeadline = .seconds(60)
+        }
+        try await withCluster(settings, launcher: launcher, logger: testLogger) { cluster in
+            try await cluster.install(
+                "step", locals: (0..<2).map { LocalProgram(name: "step", device: $0) }, sources: [:])
+            // All workers give up what they wait for, so the cluster goes on.
+            for step in 0..<2 {
+                let error = await failure { _ = try await cluster.run("step", request: 4, inputs: [:]) }
+                #expect(
+                    error == .stuck(workers: ["w0", "w1"], doing: "step, step \(step)", after: .milliseconds(200)))
+            }
+            #expect(await cluster.status.epoch >= 2)
+        }
+    }
+
+    @Test func aWorkerThatHangsIsNamed() async throws {
+        let hang = Hang()
+        defer { hang.release() }
+        let settings = twoWorkers {
+            $0.callDeadline = .milliseconds(500)
+            $0.abortDeadline = .seconds(2)
+        }
+        let cluster = Cluster(settings: settings, launcher: hang.launcher, logger: testLogger)
+        try await cluster.start()
+        try await cluster.install("double", locals: [HandPrograms.double(0), HandPrograms.double(1)], sources: [:])
+        hang.strike("w0")
+        let error = await failure { _ = try await cluster.run("double", request: 1, inputs: HandPrograms.input()) }
+        guard case .workerLost("w0", 0, let loss, "running double (request 1, step 0)", _) = error else {
+            return #expect(Bool(false), "\(String(describing: error))")
+        }
+        #expect(loss.contains("hangs"))
+        await cluster.shutdown(reason: "done")
     }
 
     @Test func aCancelledCallerGetsItsTaskBack() async throws {

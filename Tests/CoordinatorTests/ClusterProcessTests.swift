@@ -68,7 +68,7 @@ import Testing
         defer { unlink(file) }
         let script = "trap '' TERM; echo $$ >> \(file); sleep 1000 & echo $! >> \(file); wait; wait"
         let settings = twoWorkers {
-            $0.joinDeadline = .seconds(2)
+            $0.joinDeadline = .seconds(5)
             $0.shutdownDeadline = .milliseconds(100)
         }
         let error = await failure {

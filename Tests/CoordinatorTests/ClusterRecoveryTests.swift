@@ -66,11 +66,14 @@ private final class PlannedRunner: ProgramRunner {
         let launcher = InProcessLauncher()
         try await withCluster(Self.mendable(), launcher: launcher, logger: testLogger) { cluster in
             try await Self.installDouble(cluster)
+            // It comes back when what the loss looks like has been seen.
+            launcher.hold()
             launcher.kill(name)
             while await cluster.status.state == "ready" { await Task.yield() }
             let lost = await cluster.status
             #expect(lost.state == "recovering" && lost.reason.contains(name))
             #expect(lost.workers.contains { $0.name == name && ["lost", "returning"].contains($0.state) })
+            launcher.letGo()
             let report = try await cluster.call("double", request: 1, inputs: HandPrograms.input())
             #expect(report.outputs["whole"]?.floats == Self.doubled)
             let status = await cluster.status
@@ -100,6 +103,32 @@ private final class PlannedRunner: ProgramRunner {
                 #expect(doing.hasPrefix("running step (request 4, step "))
                 #expect(await cluster.status.workers[1].restarts == round)
             }
+        }
+    }
+
+    /// The other worker waits for it in a collective, and is not taken for the one that hangs.
+    @Test(arguments: ["w0", "w1"])
+    func onlyTheWorkerThatHangsIsStartedAnew(name: String) async throws {
+        let hang = Hang()
+        defer { hang.release() }
+        let settings = Self.mendable {
+            $0.callDeadline = .seconds(2)
+            $0.abortDeadline = .seconds(3)
+        }
+        try await withCluster(settings, launcher: hang.launcher, logger: testLogger) { cluster in
+            try await Self.installDouble(cluster)
+            _ = try await cluster.run("double", request: 1, inputs: HandPrograms.input())
+            hang.strike(name)
+            let error = await failure { _ = try await cluster.run("double", request: 1, inputs: HandPrograms.input()) }
+            guard case .interrupted(name, _, let loss, "running double (request 1, step 1)") = error else {
+                return #expect(Bool(false), "\(String(describing: error))")
+            }
+            #expect(loss.contains("hangs"))
+            let report = try await cluster.call("double", request: 1, inputs: HandPrograms.input())
+            #expect(report.outputs["whole"]?.floats == Self.doubled)
+            #expect(await cluster.status.workers.map(\.restarts) == (name == "w0" ? [1, 0] : [0, 1]))
+            let incidents = await cluster.incidents
+            #expect(incidents.map(\.worker) == [name] && incidents[0].loss == loss)
         }
     }
 
@@ -175,17 +204,22 @@ private final class PlannedRunner: ProgramRunner {
         }
     }
 
-    /// Workers die at random steps of a picture, and the picture is the same.
-    @Test(arguments: [1, 2, 3] as [UInt64])
-    func aPictureSurvivesLosses(seed: UInt64) async throws {
+    /// Workers die or hang at random steps of a picture, and the picture is the same.
+    @Test(arguments: [(1, false), (2, false), (3, false), (4, true)] as [(UInt64, Bool)])
+    func aPictureSurvivesLosses(seed: UInt64, isHang: Bool) async throws {
         let configuration = try ClusterConfiguration.parse("model: {preset: amused-tiny}\nmesh: {model: 2}\n")
         let model = try AmusedModel(preset: "amused-tiny", seed: 0)
         var request = GenerationRequest(prompt: "a lighthouse", seed: 5)
         request.steps = 6
         let fixed = request
-        let settings = Self.mendable { $0.dtype = .bf16 }
+        let settings = Self.mendable {
+            $0.dtype = .bf16
+            if isHang { ($0.callDeadline, $0.abortDeadline) = (.seconds(3), .seconds(2)) }
+        }
         func generate(killing: [(step: Int, worker: String)]) async throws -> (GenerationResult, restarts: Int) {
-            let launcher = InProcessLauncher()
+            let hang = Hang()
+            defer { hang.release() }
+            let launcher = hang.launcher
             return try await withCluster(settings, launcher: launcher, logger: testLogger) { cluster in
                 let loop = DecodingLoop(
                     model: try AmusedImageModel(model),
@@ -193,13 +227,17 @@ private final class PlannedRunner: ProgramRunner {
                     requests: RequestIdentifiers())
                 let result = try await loop.generate(fixed) { event in
                     guard case .stepped(let step) = event else { return }
-                    for kill in killing where kill.step == step.done { launcher.kill(kill.worker) }
+                    for kill in killing where kill.step == step.done {
+                        if isHang { hang.strike(kill.worker) } else { launcher.kill(kill.worker) }
+                    }
                 }
                 return (result, await cluster.status.workers.reduce(0) { $0 + $1.restarts })
             }
         }
         var random = SplitMix(state: seed)
-        let kills = (0..<2).map { _ in (step: Int(random.next() % 6) + 1, worker: "w\(random.next() % 2)") }
+        let kills = (0..<(isHang ? 1 : 2)).map { _ in
+            (step: Int(random.next() % 6) + 1, worker: "w\(random.next() % 2)")
+        }
         let (calm, _) = try await generate(killing: [])
         let (disturbed, restarts) = try await generate(killing: kills)
         #expect(restarts >= 1, "\(kills)")

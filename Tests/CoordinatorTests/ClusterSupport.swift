@@ -26,6 +26,8 @@ final class InProcessLauncher: Launcher {
     typealias MakeEngine = @Sendable (Worker.WorkerSettings) -> WorkerService.MakeEngine
     private let make: MakeEngine
     private let handles = Mutex<[String: Handle]>([:])
+    /// True while workers that are started wait before they say anything.
+    private let isHolding = ConditionLock(false)
 
     /// Workers with these engines; the runtime's by default.
     init(
@@ -41,7 +43,10 @@ final class InProcessLauncher: Launcher {
     ) throws(ClusterError) -> any LaunchedWorker {
         let settings = Worker.WorkerSettings(connect: order.connect, name: order.name, clusterID: order.clusterID)
         let service = WorkerService(settings: settings, isa: "test", logger: testLogger, makeEngine: make(settings))
-        let task = Task {
+        // As in a process of its own, nothing that other tests compute delays the news of its end.
+        let isHolding = isHolding
+        let task = Task(executorPreference: ThreadExecutor(name: order.name)) {
+            Self.waitUntilLetGo(isHolding)
             do {
                 let end = try await service.run()
                 ended(WorkerExit(status: end.isOrderly ? "exit status 0" : "exit status 1", lastLines: ["\(end)"]))
@@ -52,6 +57,16 @@ final class InProcessLauncher: Launcher {
         let handle = Handle(task: task)
         handles.withLock { $0[order.name] = handle }
         return handle
+    }
+
+    /// Keeps workers that are started from now on from joining until they are let go.
+    func hold() { isHolding.update { $0 = true } }
+
+    /// Lets the workers that wait join.
+    func letGo() { isHolding.update { $0 = false } }
+
+    private static func waitUntilLetGo(_ isHolding: ConditionLock<Bool>) {
+        _ = isHolding.wait(milliseconds: 120_000) { $0 ? nil : true }
     }
 
     /// Ends a worker as if its process had died.
@@ -81,6 +96,68 @@ final class WaitingEngine: RankEngine {
         throw TransportError.aborted(reason: abortFlag.reason ?? "")
     }
     func release(request: UInt64) {}
+}
+
+/// Makes one worker's computing thread hang in its next call, while its signs of life go on.
+final class Hang: Sendable {
+    private struct State {
+        var victim: String?
+        var isOver = false
+    }
+
+    private let state = ConditionLock(State())
+
+    /// The next call of this worker hangs until ``release()``, deaf to orders to give up.
+    func strike(_ worker: String) { state.update { $0.victim = worker } }
+
+    /// Lets the thread that hangs go.
+    func release() { state.update { $0.isOver = true } }
+
+    fileprivate func wait(_ worker: String) {
+        let isStruck = state.update { state in
+            guard state.victim == worker else { return false }
+            state.victim = nil
+            return true
+        }
+        if isStruck { _ = state.wait(milliseconds: 120_000) { $0.isOver ? true : nil } }
+    }
+
+    /// Workers with the runtime's engine that may be struck.
+    var launcher: InProcessLauncher {
+        InProcessLauncher { settings in
+            {
+                HangingEngine(
+                    engine: try RuntimeEngine(assign: $0, settings: settings, abortFlag: $1),
+                    name: settings.name, hang: self)
+            }
+        }
+    }
+}
+
+/// The runtime's engine, where calls may hang.
+private final class HangingEngine: RankEngine {
+    private let engine: RuntimeEngine
+    private let name: String
+    private let hang: Hang
+
+    init(engine: RuntimeEngine, name: String, hang: Hang) {
+        self.engine = engine
+        self.name = name
+        self.hang = hang
+    }
+
+    var endpoint: String { engine.endpoint }
+    var report: WorkerReport { engine.report }
+    func connect(endpoints: [String], epoch: UInt32) throws { try engine.connect(endpoints: endpoints, epoch: epoch) }
+    func install(_ order: Install, progress: (LoadProgress) -> Void) throws -> Installed {
+        try engine.install(order, progress: progress)
+    }
+    func run(_ order: Run) throws -> RunResult {
+        hang.wait(name)
+        return try engine.run(order)
+    }
+    func release(request: UInt64) { engine.release(request: request) }
+    func trace(_ order: TraceOrder) -> TraceReport { engine.trace(order) }
 }
 
 /// Programs written by hand for two devices.
@@ -147,7 +224,10 @@ enum HandPrograms {
 
 func twoWorkers(_ change: (inout ClusterSettings) -> Void = { _ in }) -> ClusterSettings {
     var settings = ClusterSettings(
-        name: "harbour", workers: [.init(name: "w0", threads: 1), .init(name: "w1", threads: 1)], dtype: .f32)
+        name: "harbour", workers: [.init(name: "w0", threads: 1), .init(name: "w1", threads: 1)], dtype: .f32,
+        // Dozens of clusters that start at once keep each other's threads waiting.
+        joinDeadline: .seconds(120), connectDeadline: .seconds(60), silence: .seconds(30),
+        coordinatorSilence: .seconds(30), abortDeadline: .seconds(60))
     change(&settings)
     return settings
 }

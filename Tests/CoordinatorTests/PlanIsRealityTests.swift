@@ -66,7 +66,8 @@ private final class CountingRunner: ProgramRunner {
         let model = try AmusedModel(preset: "amused-tiny", seed: 0)
         let plan = try configuration.plan()
         let settings = ClusterSettings(
-            name: "harbour", workers: configuration.workers.map { .init(name: $0.name, threads: 1) })
+            name: "harbour", workers: configuration.workers.map { .init(name: $0.name, threads: 1) },
+            silence: .seconds(30), coordinatorSilence: .seconds(30))
         let calls = try await withCluster(settings, launcher: InProcessLauncher(), logger: testLogger) { cluster in
             let runner = CountingRunner(cluster: cluster, model: model, configuration: configuration)
             let loop = DecodingLoop(

@@ -6,7 +6,8 @@ import Testing
 @Suite struct RecoveryTests {
     typealias View = Recovery.View
     private static let deadlines = Recovery.Deadlines(
-        joining: .seconds(50), connecting: .seconds(20), installing: .seconds(100))
+        joining: .seconds(50), connecting: .seconds(20), installing: .seconds(100),
+        aborting: .seconds(10))
     private static let ready = View(state: .ready, isCurrent: true)
     private static let old = View(state: .ready, isCurrent: false)
 
@@ -99,18 +100,47 @@ import Testing
         #expect(recovery.advance(Self.views(.assigned), now: .seconds(51)).isEmpty)
         #expect(
             recovery.advance(Self.views(.assigned), now: .seconds(52))
-                == [.giveUp(late: [1], doing: "coming back", after: .seconds(50))])
+                == [.giveUp(late: [1], because: .late(doing: "coming back", after: .seconds(50)))])
         _ = recovery.advance(Self.views(.bound), now: .seconds(53))
         #expect(recovery.advance([Self.ready, Self.ready, Self.old], now: .seconds(73)).isEmpty)
         #expect(
             recovery.advance([Self.ready, Self.ready, Self.old], now: .seconds(74))
-                == [.giveUp(late: [2], doing: "connecting to its peers again", after: .seconds(20))])
+                == [.giveUp(late: [2], because: .late(doing: "connecting to its peers again", after: .seconds(20)))])
         let all = [Self.ready, Self.ready, Self.ready]
         #expect(recovery.advance(all, now: .seconds(80)) == [.install(1, program: 0)])
         #expect(recovery.advance(all, now: .seconds(180)).isEmpty)
         #expect(
             recovery.advance(all, now: .seconds(181))
-                == [.giveUp(late: [1], doing: "loading its weights again", after: .seconds(100))])
+                == [.giveUp(late: [1], because: .late(doing: "loading its weights again", after: .seconds(100)))])
+    }
+
+    /// Links are made when everybody has given up what they did; who does not is lost, too.
+    @Test func whoDoesNotGiveUpIsLostToo() {
+        var recovery = Self.begun(launch: nil)
+        var views = Self.views(.joined)
+        views[2].isCalling = true
+        #expect(recovery.advance(views, now: .seconds(1)) == [.assign(1)])
+        views[1].state = .bound
+        #expect(recovery.advance(views, now: .seconds(10)).isEmpty)
+        #expect(
+            recovery.advance(views, now: .seconds(11)) == [.giveUp(late: [2], because: .hung(.seconds(10)))])
+        views[2].isCalling = false
+        #expect(recovery.advance(views, now: .seconds(11)) == [.connect])
+    }
+
+    /// A worker that still loads is not taken for one that hangs, though a call waits behind what it loads.
+    @Test func whoLoadsHasTheTimeForIt() {
+        var recovery = Self.begun(launch: nil)
+        var views = Self.views(.bound)
+        views[0].isInstalling = true
+        views[0].isCalling = true
+        #expect(recovery.advance(views, now: .seconds(100)).isEmpty)
+        #expect(
+            recovery.advance(views, now: .seconds(101))
+                == [.giveUp(late: [0], because: .late(doing: "loading", after: .seconds(100)))])
+        views[0].isInstalling = false
+        views[0].isCalling = false
+        #expect(recovery.advance(views, now: .seconds(101)) == [.connect])
     }
 
     @Test func restartsAreFewAndGetSlower() {

@@ -93,9 +93,9 @@ import Testing
         _ = try cluster.end(SIGKILL)
     }
 
-    /// Rank 0 holds outputs that others do not.
-    @Test(arguments: [0, 3])
-    func aKilledWorkerOfARunningClusterComesBackAndThePictureIsTheSame(index: Int) throws {
+    /// Rank 0 holds outputs that others do not; a stopped worker is as good as dead.
+    @Test(arguments: [(0, SIGKILL), (3, SIGKILL), (1, SIGSTOP)])
+    func aKilledWorkerOfARunningClusterComesBackAndThePictureIsTheSame(index: Int, number: Int32) throws {
         let atelier = try Atelier()
         let cluster = try RunningCluster()
         func order(_ name: String) throws -> ObservedCommand {
@@ -108,14 +108,15 @@ import Testing
         #expect(try order("calm.png").finish().code == 0)
         let client = try order("disturbed.png")
         try client.waitForLine("step 20 of 100")
-        let worker = cluster.command.workers[index]
-        kill(worker.id, SIGKILL)
+        let before = cluster.command.workers
+        let worker = before[index]
+        kill(worker.id, number)
         let outcome = try client.finish()
         #expect(outcome.code == 0, "\(outcome.errors)")
         let files = try ["calm.png", "disturbed.png"].map { try Data(contentsOf: URL(filePath: atelier.path($0))) }
         #expect(files[0] == files[1])
-        let again = try #require(cluster.command.workers.first { $0.name == worker.name })
-        #expect(again.id != worker.id)
+        let ids = Dictionary(uniqueKeysWithValues: cluster.command.workers.map { ($0.name, $0.id) })
+        for former in before { #expect((ids[former.name] == former.id) == (former.name != worker.name)) }
         #expect(try cluster.end(SIGTERM).code == 0)
     }
 

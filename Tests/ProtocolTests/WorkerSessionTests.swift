@@ -150,6 +150,17 @@ import Testing
         #expect(!session.isBeatDue(.milliseconds(199)))
     }
 
+    /// Other workers may be long in coming, and the coordinator listens from the greeting on.
+    @Test func whoWaitsForItsRankGivesSignsOfLifeOnceItIsHeard() {
+        var session = WorkerSession(clusterID: "c", hello: Self.hello, heartbeat: .milliseconds(100))
+        _ = session.handle(.started, now: .zero)
+        #expect(session.handle(.tick, now: .seconds(1)).isEmpty)
+        _ = session.handle(
+            .received(Self.envelope(.heartbeat(.init(sequence: 1, steps: 0)), epoch: 0)), now: .seconds(1))
+        #expect(session.handle(.tick, now: .seconds(2)).map(Self.word) == ["HEARTBEAT"])
+        #expect(session.handle(.tick, now: .milliseconds(2050)).isEmpty)
+    }
+
     @Test func aSilentCoordinatorIsGone() {
         var session = Self.sessions()[4].session
         var actions: [WorkerSession.Action] = []

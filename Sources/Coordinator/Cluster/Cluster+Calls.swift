@@ -24,6 +24,8 @@ extension Cluster {
         var durations: [Duration]
         var sentByteCounts: [Int]
         var failure: (rank: Int, failure: Failure)?
+        /// Who had not answered when its time was over; nil: it is not over.
+        var late: [Int]?
         var deadline: Duration
         var end: Duration
         var continuation: CheckedContinuation<CallReport, any Error>
@@ -232,10 +234,12 @@ extension Cluster {
     }
 
     /// When all answers are in: tells the callers, and makes new links.
-    private func finishAbort() {
+    func finishAbort() {
         guard case .aborting(_, let because) = phase, calls.values.allSatisfy(\.remaining.isEmpty),
             installs.isEmpty
         else { return }
+        // Nor may a worker be left with a call that its caller has given up: new links have to wait for it.
+        guard !members.contains(where: { $0.session.isCalling || $0.session.isInstalling }) else { return }
         let ended = calls
         calls = [:]
         phase = .reconnecting(since: now)
@@ -255,6 +259,7 @@ extension Cluster {
 
     private func error(of call: Call, _ because: String) -> ClusterError {
         guard let (rank, failure) = call.failure, failure.code != Failure.abortedCode else {
+            if let late = call.late { return stuck(late, "\(call.program), step \(call.step)", call.deadline) }
             return .callAborted(program: call.program, request: call.request, step: call.step, because: because)
         }
         return .callFailed(
@@ -263,28 +268,44 @@ extension Cluster {
     }
 
     /// Looks for calls, installations and recoveries that take too long.
+    ///
+    /// In a collective one worker that hangs keeps all others waiting. So a call whose time is over is first given up:
+    /// who waits for a peer does so at once, and who does not is the one that hangs. It is treated like a lost worker.
     func checkDeadlines(_ now: Duration) {
         checkTraces(now)
         switch phase {
-        case .aborting(let since, _) where now - since > settings.abortDeadline:
-            let late = calls.values.flatMap(\.remaining) + installs.values.flatMap(\.remaining)
-            fail(stuck(late, "giving up a failed call", settings.abortDeadline))
+        case .aborting(let since, _):
+            finishAbort()
+            guard case .aborting = phase else { return }
+            let calling = members.indices.filter { members[$0].session.isCalling && !members[$0].session.isInstalling }
+            if now - since > settings.abortDeadline, !calling.isEmpty {
+                lose(calling, .hung(settings.abortDeadline))
+            } else if now - since > settings.installDeadline {
+                let loading = members.indices.filter { members[$0].session.isInstalling }
+                lose(loading, .late(doing: "loading", after: settings.installDeadline))
+            }
         case .reconnecting(let since):
-            if now - since > settings.connectDeadline {
-                let late = members.indices.filter { members[$0].session.state != .ready }
-                fail(stuck(late, "connecting to its peers again", settings.connectDeadline))
-            }
-        case .ready:
-            if let call = calls.values.first(where: { now > $0.end }) {
-                fail(stuck(Array(call.remaining), "\(call.program), step \(call.step)", call.deadline))
-            } else if let install = installs.values.first(where: { now > $0.end }) {
-                fail(stuck(Array(install.remaining), "installing \(install.key)", settings.installDeadline))
-            }
-        case .idle, .starting, .aborting, .recovering, .failed, .stopping, .stopped: break
+            guard now - since > settings.connectDeadline else { return }
+            let late = members.indices.filter { members[$0].session.state != .ready }
+            lose(late, .late(doing: "connecting to its peers again", after: settings.connectDeadline))
+        case .ready: checkOrders(now)
+        case .idle, .starting, .recovering, .failed, .stopping, .stopped: break
         }
     }
 
-    func stuck(_ ranks: [Int], _ doing: String, _ after: Duration) -> ClusterError {
+    private func checkOrders(_ now: Duration) {
+        if let install = installs.values.first(where: { now > $0.end }) {
+            // Every worker loads for itself: who has not answered is late.
+            let late = install.remaining.sorted()
+            return lose(late, .late(doing: "installing \(install.key)", after: settings.installDeadline))
+        }
+        for (id, call) in calls where now > call.end {
+            calls[id]?.late = call.remaining.sorted()
+            abort(because: "\(call.program) took longer than \(call.deadline)")
+        }
+    }
+
+    private func stuck(_ ranks: [Int], _ doing: String, _ after: Duration) -> ClusterError {
         .stuck(workers: Set(ranks).sorted().map { members[$0].spec.name }, doing: doing, after: after)
     }
 }

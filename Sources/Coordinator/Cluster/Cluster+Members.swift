@@ -4,7 +4,7 @@ import Transport
 
 extension Cluster {
     /// Takes an event of the control plane.
-    func take(_ event: ControlEvent) {
+    private func take(_ event: ControlEvent) {
         switch event {
         case .message(let peer, let bytes): receive(bytes, from: peer)
         case .disconnected(let peer), .undeliverable(let peer): lose(peer)
@@ -23,6 +23,8 @@ extension Cluster {
             members[index].exit = exit
             handle(index, .exited(exit.status))
             settleLoss(index)
+        case .control(let event): return take(event)
+        case .tick: return tick()
         case .cancelledCall(let id): calls.removeValue(forKey: id)?.continuation.resume(throwing: CancellationError())
         case .cancelledInstall(let id):
             installs.removeValue(forKey: id)?.continuation.resume(throwing: CancellationError())
@@ -34,7 +36,7 @@ extension Cluster {
     }
 
     /// Time has passed.
-    func tick() {
+    private func tick() {
         let now = now
         // Workers that never joined are named together, not one by one.
         for index in members.indices where !isAway(index) {
@@ -196,7 +198,7 @@ extension Cluster {
     }
 
     /// Makes the loss of a worker the cluster's failure, with all that is known about it by now.
-    private func settleLoss(_ index: Int) {
+    func settleLoss(_ index: Int) {
         guard let loss = members[index].loss else { return }
         members[index].loss = nil
         // It counts as dead, so that what it may still do is not waited for.

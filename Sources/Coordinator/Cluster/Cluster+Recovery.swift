@@ -36,17 +36,39 @@ extension Cluster {
                 Recovery(
                     deadlines: .init(
                         joining: settings.joinDeadline + settings.connectDeadline,
-                        connecting: settings.connectDeadline, installing: settings.installDeadline),
+                        connecting: settings.connectDeadline, installing: settings.installDeadline,
+                        aborting: settings.abortDeadline),
                     programCount: programs.count, now: now)
             }
         recovery.lose(
             index, launch: members[index].spec.isLaunched ? now + delay : nil,
             because: "\(name) \(loss)", now: now)
         phase = .recovering(recovery)
+        dismiss(index, loss)
         empty(index)
         interrupt(with: interruption)
         for other in members.indices where !recovery.isLost(other) {
             order(other, .abort(reason: "worker \(name) was lost"))
+        }
+    }
+
+    /// Takes workers that do not do what they were told for lost, and ends their processes.
+    func lose(_ ranks: [Int], _ loss: WorkerLoss) {
+        let lost = ranks.map { (index: $0, doing: members[$0].session.activity) }
+        for (index, doing) in lost {
+            members[index].loss = (loss, doing, now)
+            settleLoss(index)
+        }
+    }
+
+    /// Lets a worker that nobody can kill know that its place is another's, should it hear anything again.
+    private func dismiss(_ index: Int, _ loss: WorkerLoss) {
+        guard members[index].process == nil, let peer = members[index].peer else { return }
+        switch loss {
+        case .hung, .late, .silent:
+            let message = "worker \(members[index].spec.name) \(loss) and was given up: start it again"
+            send(.reject(code: ProtocolError.Code.rejected.rawValue, message: message), to: peer)
+        case .disconnected, .exited, .failed, .left, .neverJoined, .violation: break
         }
     }
 
@@ -63,7 +85,11 @@ extension Cluster {
     func advanceRecovery() {
         while case .recovering(var recovery) = phase {
             let steps = recovery.advance(
-                members.map { .init(state: $0.session.state, isCurrent: $0.session.epoch == epoch) }, now: now)
+                members.map {
+                    .init(
+                        state: $0.session.state, isCurrent: $0.session.epoch == epoch,
+                        isCalling: $0.session.isCalling, isInstalling: $0.session.isInstalling)
+                }, now: now)
             phase = .recovering(recovery)
             if steps.isEmpty { return }
             for step in steps {
@@ -92,7 +118,7 @@ extension Cluster {
             noteReturn()
             logger.notice("the cluster is whole again", metadata: ["epoch": "\(epoch)"])
             flushReleases()
-        case .giveUp(let late, let doing, let after): fail(stuck(late, doing, after))
+        case .giveUp(let late, let loss): lose(late, loss)
         }
     }
 
@@ -117,7 +143,8 @@ extension Cluster {
     var patience: Duration {
         let once = settings.abortDeadline + settings.connectDeadline
         guard settings.restartLimit > 0 else { return once }
-        let start = settings.joinDeadline + settings.connectDeadline + RestartBudget.longestDelay
+        let start =
+            settings.abortDeadline + settings.joinDeadline + settings.connectDeadline + RestartBudget.longestDelay
         return once + start * settings.restartLimit + settings.installDeadline
     }
 }

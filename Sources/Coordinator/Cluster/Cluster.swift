@@ -9,6 +9,9 @@ import Transport
 /// name, and the cluster takes no more, unless ``ClusterSettings/restartLimit`` allows to start it anew: then the calls
 /// are merely interrupted. When a call fails, all devices give up what they run, make new links in a new epoch, and the
 /// cluster goes on.
+///
+/// It runs on a thread of its own, so that its signs of life are sent and heard in time whatever else the process
+/// computes.
 public actor Cluster {
     /// How often sessions look at the clock.
     static let tickInterval = Duration.milliseconds(50)
@@ -56,6 +59,9 @@ public actor Cluster {
     /// What reaches the cluster from other threads and from cancelled tasks.
     enum Signal: Sendable {
         case exited(index: Int, generation: Int, WorkerExit)
+        case control(ControlEvent)
+        /// Time has passed.
+        case tick
         case cancelledCall(UInt64)
         case cancelledInstall(UInt64)
         case cancelledTrace(UInt64)
@@ -73,7 +79,9 @@ public actor Cluster {
     let launcher: (any Launcher)?
     private let clock = ContinuousClock()
     private let origin = ContinuousClock().now
-    private var pump: Task<Void, Never>?
+    private nonisolated let thread: ThreadExecutor
+    private nonisolated let executor: ThreadExecutor.ActorExecutor
+    private var pumps: [Task<Void, Never>] = []
 
     var phase = Phase.idle
     var server: ControlServer?
@@ -114,10 +122,15 @@ public actor Cluster {
         var logger = logger
         logger[metadataKey: "cluster"] = "\(settings.name)"
         self.logger = logger
+        thread = ThreadExecutor(name: "cluster")
+        executor = ThreadExecutor.ActorExecutor(thread)
         (signalStream, signals) = AsyncStream.makeStream(of: Signal.self)
         (clientRequests, clientContinuation) = AsyncStream.makeStream(
             of: ClientRequest.self, bufferingPolicy: .bufferingOldest(Self.clientQueueLimit))
     }
+
+    /// The cluster's thread.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// Time since the cluster was made.
     var now: Duration { origin.duration(to: clock.now) }
@@ -187,7 +200,8 @@ public actor Cluster {
         clientContinuation.finish()
         await server?.close()
         signals.finish()
-        pump?.cancel()
+        thread.tick(Self.tickInterval, nil)
+        for pump in pumps { pump.cancel() }
         phase = .stopped
         check()
     }
@@ -200,18 +214,14 @@ public actor Cluster {
             throw .endpoint(error.description)
         }
         self.server = server
-        let (signals, interval) = (signalStream, Self.tickInterval)
         // The cluster's own service: it runs from start to shutdown, whatever becomes of the task that started it.
-        pump = Task {
-            await withTaskGroup(of: Void.self) { group in
-                group.addTask { for await event in server.events { await self.take(event) } }
-                group.addTask { for await signal in signals { await self.take(signal) } }
-                group.addTask {
-                    // Sleeping ends with an error when the cluster is shut down.
-                    while (try? await Task.sleep(for: interval)) != nil { await self.tick() }
-                }
-            }
-        }
+        let (events, stream, signals) = (server.events, signalStream, signals)
+        // All news in one order: what came before a look at the clock is taken before it, for news that waits is no silence.
+        pumps = [
+            Task(executorPreference: thread) { for await event in events { signals.yield(.control(event)) } },
+            Task(executorPreference: thread) { for await signal in stream { await self.take(signal) } },
+        ]
+        thread.tick(Self.tickInterval) { signals.yield(.tick) }
     }
 
     private func launch() throws(ClusterError) {

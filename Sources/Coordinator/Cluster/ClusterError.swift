@@ -20,7 +20,7 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
     case startFailed(cluster: String, problems: [String])
     /// The cluster was shut down.
     case stopped(cluster: String)
-    /// Workers answer, but do not finish.
+    /// A call took too long, and all workers gave it up when they were told to; the cluster goes on.
     case stuck(workers: [String], doing: String, after: Duration)
     /// A call names a program that was never installed.
     case unknownProgram(key: String)

@@ -30,7 +30,7 @@ struct RestartBudget: Sendable {
 
 /// The way back after workers were lost, as a pure state machine: looks at all workers' conversations, says what is next.
 ///
-/// joining (the lost are started, join and listen) → connecting (all, in a new epoch) → installing (the lost get all
+/// joining (the lost are started, join and listen; the others give up what they do) → connecting (all, in a new epoch) → installing (the lost get all
 /// programs) → over. A further loss begins anew, for all that were lost.
 struct Recovery: Sendable {
     /// A worker's conversation.
@@ -38,6 +38,10 @@ struct Recovery: Sendable {
         var state: CoordinatorSession.State
         /// True where it knows the cluster's newest epoch.
         var isCurrent: Bool
+        /// True while it has calls to give up.
+        var isCalling = false
+        /// True while it has an installation to finish.
+        var isInstalling = false
     }
 
     /// What is to be done.
@@ -47,7 +51,7 @@ struct Recovery: Sendable {
         case connect
         case install(Int, program: Int)
         case finish
-        case giveUp(late: [Int], doing: String, after: Duration)
+        case giveUp(late: [Int], because: WorkerLoss)
     }
 
     /// Longest times of the stages.
@@ -55,6 +59,8 @@ struct Recovery: Sendable {
         var joining: Duration
         var connecting: Duration
         var installing: Duration
+        /// Longest time for giving up calls.
+        var aborting: Duration
     }
 
     enum Stage: Sendable, Equatable {
@@ -138,19 +144,31 @@ struct Recovery: Sendable {
                 steps.append(.assign(index))
             }
         }
-        if views.allSatisfy({ [.bound, .connecting, .ready].contains($0.state) }) {
+        // Whoever still computes would keep the others waiting for its links.
+        let missing = views.indices.filter { ![.bound, .connecting, .ready].contains(views[$0].state) }
+        let calling = views.indices.filter { views[$0].isCalling && !views[$0].isInstalling }
+        let loading = views.indices.filter { views[$0].isInstalling }
+        if missing.isEmpty && calling.isEmpty && loading.isEmpty {
             stage = .connecting(since: now)
             return steps + [.connect]
         }
-        guard now - since > deadlines.joining else { return steps }
-        let missing = views.indices.filter { ![.bound, .connecting, .ready].contains(views[$0].state) }
-        return [.giveUp(late: missing, doing: "coming back", after: deadlines.joining)]
+        if now - since > deadlines.aborting, !calling.isEmpty {
+            steps.append(.giveUp(late: calling, because: .hung(deadlines.aborting)))
+        } else if now - since > deadlines.joining, !missing.isEmpty {
+            steps.append(.giveUp(late: missing, because: .late(doing: "coming back", after: deadlines.joining)))
+        } else if now - since > deadlines.installing {
+            steps.append(.giveUp(late: loading, because: .late(doing: "loading", after: deadlines.installing)))
+        }
+        return steps
     }
 
     private func late(_ views: [View], _ since: Duration, _ now: Duration) -> [Step] {
         guard now - since > deadlines.connecting else { return [] }
         let missing = views.indices.filter { views[$0].state != .ready || !views[$0].isCurrent }
-        return [.giveUp(late: missing, doing: "connecting to its peers again", after: deadlines.connecting)]
+        return [
+            .giveUp(
+                late: missing, because: .late(doing: "connecting to its peers again", after: deadlines.connecting))
+        ]
     }
 
     private mutating func install(since: Duration, _ now: Duration) -> [Step] {
@@ -158,7 +176,10 @@ struct Recovery: Sendable {
         if lost.values.allSatisfy({ $0.installed == programCount }) { return [.finish] }
         guard now - since <= deadlines.installing else {
             let missing = lost.filter { $0.value.installed < programCount }.keys.sorted()
-            return [.giveUp(late: missing, doing: "loading its weights again", after: deadlines.installing)]
+            return [
+                .giveUp(
+                    late: missing, because: .late(doing: "loading its weights again", after: deadlines.installing))
+            ]
         }
         var steps: [Step] = []
         for index in lost.keys.sorted() {

@@ -78,6 +78,8 @@ public struct WorkerSession: Sendable {
     private let hello: Hello
     private var heartbeat: Duration
     private var liveness: LivenessClock
+    /// True once the coordinator has answered the greeting: from then on it listens for signs of life.
+    private var isHeard = false
     private var lastBeat = Duration.zero
     private var report = WorkerReport()
     private var sequence: UInt64 = 0
@@ -156,7 +158,9 @@ public struct WorkerSession: Sendable {
     /// True where the next tick sends a sign of life, whatever else was said: it carries what the worker does.
     public func isBeatDue(_ now: Duration) -> Bool {
         switch state {
-        case .idle, .greeting, .finished: false
+        case .idle, .finished: false
+        // Others may be long in coming.
+        case .greeting: isHeard && now - lastBeat >= heartbeat
         case .assigned, .connecting, .ready: now - lastBeat >= heartbeat
         }
     }
@@ -171,6 +175,7 @@ public struct WorkerSession: Sendable {
                             + " \"\(clusterID)\": check --cluster-id and --connect")), now)
         }
         liveness.hear(now)
+        isHeard = true
         switch (envelope.message, state) {
         case (.heartbeat, _): return []
         case (.shutdown(let reason), _): return end(.shutdown(reason), now)
