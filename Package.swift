@@ -29,7 +29,11 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 
 let package = Package(
     name: "tessera",
-    products: [.executable(name: "tessera", targets: ["CLI"])],
+    products: [
+        .executable(name: "tessera", targets: ["CLI"]),
+        // Preloaded by `tessera bench step --allocations`, linked by nothing.
+        .library(name: "tessera-heap-counter", type: .dynamic, targets: ["CHeapCounter"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
@@ -47,6 +51,7 @@ let package = Package(
         .target(name: "CKernels", cSettings: fastC),
         .target(name: "CImage", linkerSettings: [.linkedLibrary("png16")]),
         .target(name: "CLinux"),
+        .target(name: "CHeapCounter", linkerSettings: [.linkedLibrary("dl")]),
         .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
 

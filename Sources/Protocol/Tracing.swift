@@ -24,12 +24,15 @@ public struct TraceReport: Sendable, Hashable {
     public var lost: Int
     /// Oldest first; none ends after ``now``.
     public var events: [TraceEvent]
+    /// What calls took from the heap, where the worker counts that.
+    public var heap: [HeapCount]
 
     /// Makes a report.
-    public init(number: UInt64, now: UInt64, lost: Int = 0, events: [TraceEvent] = []) {
+    public init(number: UInt64, now: UInt64, lost: Int = 0, events: [TraceEvent] = [], heap: [HeapCount] = []) {
         self.number = number
         self.now = now
         self.lost = lost
         self.events = events
+        self.heap = heap
     }
 }

@@ -5,12 +5,13 @@ import Tensor
 /// Where the messages of an exchange's peers lie, from their arrival to the end of the exchange.
 final class ArrivalTable {
     /// A part of a message.
-    struct Place {
+    struct Place: BitwiseCopyable {
         let message: Int
         let offset: Int
     }
 
-    private let bases: UnsafeMutableBufferPointer<UnsafeRawPointer>
+    /// Addresses of the messages.
+    let bases: UnsafeMutableBufferPointer<UnsafeRawPointer>
 
     /// `areas` are where messages lie unless the fabric keeps them elsewhere.
     init(areas: [UnsafeMutableRawPointer]) {
@@ -51,8 +52,8 @@ final class ExchangeReducer {
 
     private enum Kind {
         case sum(TreeArguments)
-        case max([ArrivalTable.Place])
-        case argMax([ArrivalTable.Place])
+        case max(List<ArrivalTable.Place>)
+        case argMax(List<ArrivalTable.Place>)
     }
 
     /// This device's contribution: in the source buffer, or packed into scratch where its box is not contiguous there.
@@ -64,7 +65,8 @@ final class ExchangeReducer {
 
     init(
         reduction: Exchange.Reduction, exchange: Exchange, program: LocalProgram, table: BufferTable,
-        arrivals: ArrivalTable, places: [Int: ArrivalTable.Place], pool: ThreadPool, scratch: Scratch
+        arrivals: ArrivalTable, places: [Int: ArrivalTable.Place], pool: ThreadPool, scratch: Scratch,
+        memory: KernelMemory
     ) {
         let from = program.buffers[exchange.source]
         let to = program.buffers[exchange.destination]
@@ -96,15 +98,16 @@ final class ExchangeReducer {
         case .sum(let contributors, let leafCount):
             let tree = TreeArguments(
                 contributors: contributors, leafCount: leafCount, device: program.device, elements: count,
-                elementByteCount: size, arrivals: arrivals, arrivalPlaces: places, threadCount: pool.threadCount)
+                elementByteCount: size, arrivals: arrivals, arrivalPlaces: places, threadCount: pool.threadCount,
+                memory: memory)
             if inType == TK_BF16 { scratch.reserve(perThread: tree.count * Self.grain * 4) }
             kind = .sum(tree)
         case .max:
             precondition(to.dtype == from.dtype, "a maximum has the type of what it is one of")
-            kind = .max(exchange.receives.compactMap { places[$0.peer] })
+            kind = .max(memory.list(exchange.receives.compactMap { places[$0.peer] }))
         case .argMax:
             precondition(from.dtype == .f32 && to.dtype == .f32 && count % 3 == 0, "arg-max triples are f32")
-            kind = .argMax(exchange.receives.compactMap { places[$0.peer] })
+            kind = .argMax(memory.list(exchange.receives.compactMap { places[$0.peer] }))
         }
     }
 
@@ -134,93 +137,80 @@ final class ExchangeReducer {
         guard let own else { return nil }
         let base = table[source]
         if own.isDirect { return UnsafeRawPointer(base + own.parts[0].sourceOffset) }
-        for part in own.parts { part.run(from: base, to: scratch.shared) }
-        return UnsafeRawPointer(scratch.shared)
+        for index in 0..<own.parts.count { own.parts[index].run(from: base, to: scratch.places.shared) }
+        return UnsafeRawPointer(scratch.places.shared)
     }
 
     private func sum(_ tree: TreeArguments, own base: UnsafeRawPointer?, out: UnsafeMutableRawPointer) {
-        let stride = own?.nodeStride ?? 0
-        let grain = Self.grain
-        let size = outType == TK_BF16 ? 2 : 4
-        let (count, outType, isNarrow, scratch) = (count, outType, inType == TK_BF16, scratch)
-        pool.parallelFor((count + grain - 1) / grain) { chunk, thread in
-            let first = chunk * grain
-            let length = min(grain, count - first)
+        let own = (base, own?.nodeStride ?? 0)
+        let captures = (tree, own, out, outType, inType == TK_BF16, scratch.places)
+        pool.blocks(count, grain: Self.grain, captures) { captured, part, thread in
+            let (tree, own, out, outType, isNarrow, scratch) = captured.pointee
             let nodes = tree.nodes(
-                thread: thread, own: base, ownStride: stride, elementOffset: first, count: length,
+                thread: thread, own: own.0, ownStride: own.1, elementOffset: part.lowerBound, count: part.count,
                 wide: isNarrow ? scratch.ofThread(thread) : nil)
             tk_tree_combine(
-                nodes, tree.levels, tree.firsts, tree.count, tree.leafCount, length, out + first * size, outType)
+                nodes, tree.levels.baseAddress, tree.firsts.baseAddress, tree.count, tree.leafCount, part.count,
+                out + part.lowerBound * (outType == TK_BF16 ? 2 : 4), outType)
         }
     }
 
     private func fold(
-        _ places: [ArrivalTable.Place], own: UnsafeRawPointer?, out: UnsafeMutableRawPointer,
+        _ places: List<ArrivalTable.Place>, own: UnsafeRawPointer?, out: UnsafeMutableRawPointer,
         _ combine: (UnsafeMutableRawPointer, UnsafeRawPointer) -> Void
     ) {
-        var rest = places[...]
-        if let start = own ?? rest.popFirst().map({ arrivals[$0] }) {
-            out.copyMemory(from: start, byteCount: count * (inType == TK_BF16 ? 2 : 4))
-        }
-        for place in rest {
-            combine(out, arrivals[place])
-        }
+        guard own != nil || !places.isEmpty else { return }
+        let byteCount = count * (inType == TK_BF16 ? 2 : 4)
+        out.copyMemory(from: own ?? arrivals[places[0]], byteCount: byteCount)
+        for index in (own == nil ? 1 : 0)..<places.count { combine(out, arrivals[places[index]]) }
     }
 }
 
 /// The arrays that describe tree nodes to the combining kernel.
-final class TreeArguments {
+struct TreeArguments: BitwiseCopyable {
     /// Tree nodes of all contributors.
     let count: Int
     let leafCount: Int
-    let levels: UnsafeMutablePointer<UInt8>
-    let firsts: UnsafeMutablePointer<Int>
+    let levels: List<UInt8>
+    let firsts: List<Int>
+    /// Of each thread so many addresses of nodes.
     private let pointers: UnsafeMutablePointer<UnsafePointer<Float>?>
     private let pointerCapacity: Int
-    private let places: [Place]
-    private let arrivals: ArrivalTable
+    private let places: List<Place>
+    private let arrivals: UnsafeMutableBufferPointer<UnsafeRawPointer>
     private let elementByteCount: Int
 
-    private enum Place {
+    private enum Place: BitwiseCopyable {
         case own(node: Int)
         case arrival(ArrivalTable.Place)
     }
 
+    /// `arrivals` outlives this, as `memory` does.
     init(
         contributors: [Exchange.Contributor], leafCount: Int, device: Int, elements: Int, elementByteCount: Int,
-        arrivals: ArrivalTable, arrivalPlaces: [Int: ArrivalTable.Place], threadCount: Int
+        arrivals: ArrivalTable, arrivalPlaces: [Int: ArrivalTable.Place], threadCount: Int, memory: KernelMemory
     ) {
         self.leafCount = leafCount
-        self.arrivals = arrivals
+        self.arrivals = arrivals.bases
         self.elementByteCount = elementByteCount
         let nodes = contributors.flatMap(\.nodes)
         count = nodes.count
-        levels = .allocate(capacity: max(1, nodes.count))
-        firsts = .allocate(capacity: max(1, nodes.count))
+        levels = memory.list(nodes.map { UInt8($0.level) })
+        firsts = memory.list(nodes.map(\.first))
         pointerCapacity = max(1, nodes.count)
-        pointers = .allocate(capacity: pointerCapacity * threadCount)
-        pointers.initialize(repeating: nil, count: pointerCapacity * threadCount)
-        for (index, node) in nodes.enumerated() {
-            levels[index] = UInt8(node.level)
-            firsts[index] = node.first
-        }
-        places = contributors.flatMap { contributor in
-            contributor.nodes.indices.map { node in
-                if contributor.device == device { return .own(node: node) }
-                if let place = arrivalPlaces[contributor.device] {
-                    return .arrival(
-                        .init(message: place.message, offset: place.offset + node * elements * elementByteCount))
+        pointers = memory.room(of: nil, count: pointerCapacity * threadCount)
+        places = memory.list(
+            contributors.flatMap { contributor in
+                contributor.nodes.indices.map { node -> Place in
+                    if contributor.device == device { return .own(node: node) }
+                    if let place = arrivalPlaces[contributor.device] {
+                        return .arrival(
+                            .init(message: place.message, offset: place.offset + node * elements * elementByteCount))
+                    }
+                    precondition(elements == 0, "every contributor to a sum sends its part")
+                    return .own(node: 0)
                 }
-                precondition(elements == 0, "every contributor to a sum sends its part")
-                return .own(node: 0)
-            }
-        }
-    }
-
-    deinit {
-        levels.deallocate()
-        firsts.deallocate()
-        pointers.deallocate()
+            })
     }
 
     /// Addresses of `count` elements of every node from `elementOffset` on, as f32; the array belongs to the thread.
@@ -231,11 +221,11 @@ final class TreeArguments {
         wide: UnsafeMutableRawPointer?
     ) -> UnsafeMutablePointer<UnsafePointer<Float>?> {
         let array = pointers + thread * pointerCapacity
-        for (index, place) in places.enumerated() {
+        for index in 0..<places.count {
             var base: UnsafeRawPointer?
-            switch place {
+            switch places[index] {
             case .own(let node): base = own.map { $0 + node * ownStride }
-            case .arrival(let place): base = arrivals[place]
+            case .arrival(let place): base = arrivals[place.message] + place.offset
             }
             base = base.map { $0 + elementOffset * elementByteCount }
             if let wide, let start = base {

@@ -50,7 +50,7 @@ final class ExchangeRunner {
 
     init(
         index: Int, program: LocalProgram, table: BufferTable, staging: UnsafeMutableRawPointer, pool: ThreadPool,
-        scratch: Scratch
+        scratch: Scratch, memory: KernelMemory
     ) {
         exchange = program.exchanges[index]
         self.index = index
@@ -78,7 +78,8 @@ final class ExchangeRunner {
                 reducers.append(
                     ExchangeReducer(
                         reduction: reduction, exchange: member, program: program, table: table,
-                        arrivals: arrivals, places: places[number] ?? [:], pool: pool, scratch: scratch))
+                        arrivals: arrivals, places: places[number] ?? [:], pool: pool, scratch: scratch, memory: memory)
+                )
                 continue
             }
             let (source, destination) = (program.buffers[member.source], program.buffers[member.destination])

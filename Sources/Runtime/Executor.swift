@@ -26,11 +26,15 @@ public final class Executor {
     /// Keeps the thread pool's arena alive, and this executor's own where there is none.
     private let arena: (shared: SharedArena, own: AlignedMemory?)
     private let scratch: Scratch
+    /// What kernels read besides buffers.
+    private let kernelMemory = KernelMemory()
     private let table: BufferTable
     private let steps: [Step]
     private let inputs: [InputCopy]
     /// Nanoseconds in exchanges, over all calls so far.
     public private(set) var exchangeNanoseconds: UInt64 = 0
+    /// What instructions of the last call took from the heap; nil where nobody counts.
+    public private(set) var heap: HeapCounter.Counts?
     private let residentInputs: [(name: ResidentName, buffer: Int, byteCount: Int)]
 
     private enum Step {
@@ -88,14 +92,14 @@ public final class Executor {
             (ResidentName($0.name), $0.buffer, program.buffers[$0.buffer].byteCount)
         }
         let builder = KernelBuilder(
-            program: program, table: table, weights: weights, pool: threads, scratch: scratch)
+            program: program, table: table, weights: weights, pool: threads, scratch: scratch, memory: kernelMemory)
         var runners: [Int: ExchangeRunner] = [:]
-        let (buffers, room) = (table, scratch)
+        let (buffers, room, memory) = (table, scratch, kernelMemory)
         func runner(_ index: Int) -> ExchangeRunner {
             if let known = runners[index] { return known }
             let made = ExchangeRunner(
                 index: index, program: program, table: buffers, staging: base + program.exchanges[index].stagingOffset,
-                pool: threads, scratch: room)
+                pool: threads, scratch: room, memory: memory)
             runners[index] = made
             return made
         }
@@ -150,6 +154,7 @@ public final class Executor {
         defer { residents.dropReplaced() }
         try resolveResidents(residents, request, slots)
         try copyIn(inputs)
+        let before = HeapCounter.shared?.counts
         for (index, step) in steps.enumerated() {
             let begin = trace == nil && !step.isExchange ? 0 : TraceRing.now
             switch step {
@@ -164,6 +169,7 @@ public final class Executor {
             trace?.record(index, since: begin)
             if step.isExchange { exchangeNanoseconds &+= TraceRing.now &- begin }
         }
+        if let before, let counter = HeapCounter.shared { heap = counter.counts - before }
         return copyOut()
     }
 

@@ -9,6 +9,7 @@ struct KernelBuilder {
     let weights: WeightStore
     let pool: ThreadPool
     let scratch: Scratch
+    let memory: KernelMemory
 
     func kernel(_ compute: ComputeInstruction) throws(KernelError) -> Kernel {
         var operands = compute.operands.map { Operand(index: $0, buffer: program.buffers[$0], table: table) }
@@ -17,7 +18,7 @@ struct KernelBuilder {
         let copies = narrow(&operands, compute)
         let context = OperationContext(
             opcode: compute.opcode, attributes: compute.attributes, operands: operands, result: result, pool: pool,
-            scratch: scratch, isa: weights.isa, packed: packed(compute))
+            scratch: scratch, memory: memory, isa: weights.isa, packed: packed(compute))
         let kernel = try make(context)
         return copies.isEmpty ? kernel : after(copies, kernel)
     }
@@ -30,10 +31,9 @@ struct KernelBuilder {
     }
 
     private func after(_ copies: [OperandCopy], _ kernel: @escaping Kernel) -> Kernel {
-        let bases = table
-        let memory = scratch
+        let (bases, operands) = (table, scratch.places.operands)
         return {
-            for copy in copies { copy.copy.run(from: bases[copy.source], to: memory.operands + copy.offset) }
+            for copy in copies { copy.copy.run(from: bases[copy.source], to: operands.pointee + copy.offset) }
             kernel()
         }
     }

@@ -14,36 +14,24 @@ struct BufferTable {
     }
 }
 
-/// A buffer as a kernel sees it: element type, the part of the value that is here, and its address.
-struct Operand {
-    let index: Int
-    let buffer: LocalBuffer
-    let table: BufferTable
-    /// Sizes of the part that is here.
-    let shape: [Int]
-    /// Where the part lies instead of in the buffer: a copy of what the kernel needs of it.
-    private let view: (scratch: Scratch, offset: Int)?
+/// Where an operand lies, and its element type: what loops need of it, as plain memory.
+struct Place: BitwiseCopyable {
+    /// Where the address stands that a call may change.
+    private let base: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    private let offset: Int
+    let dtype: DType
     /// Elements of the part that is here, one partial result of it where the buffer has several.
     let count: Int
 
-    init(index: Int, buffer: LocalBuffer, table: BufferTable, view: (scratch: Scratch, offset: Int)? = nil) {
-        self.view = view
-        self.index = index
-        self.buffer = buffer
-        self.table = table
-        shape = buffer.box.dims
-        count = buffer.box.elementCount
+    init(base: UnsafeMutablePointer<UnsafeMutableRawPointer>, offset: Int = 0, dtype: DType, count: Int) {
+        (self.base, self.offset, self.dtype, self.count) = (base, offset, dtype, count)
     }
 
-    var rank: Int { shape.count }
-    /// Sizes of the whole value.
-    var sizes: [Int] { buffer.dims.map(\.size) }
-    var pointer: UnsafeMutableRawPointer {
-        if let view { return view.scratch.operands + view.offset }
-        return table[index]
-    }
-    var ranges: [Range<Int>] { buffer.box.ranges }
-    var dtype: DType { buffer.dtype }
+    var pointer: UnsafeMutableRawPointer { base.pointee + offset }
+    var floats: UnsafeMutablePointer<Float> { pointer.assumingMemoryBound(to: Float.self) }
+    var halves: UnsafeMutablePointer<UInt16> { pointer.assumingMemoryBound(to: UInt16.self) }
+    var integers: UnsafeMutablePointer<Int32> { pointer.assumingMemoryBound(to: Int32.self) }
+    var bytes: UnsafeMutablePointer<UInt8> { pointer.assumingMemoryBound(to: UInt8.self) }
 
     /// Element type for kernels that take f32 and bf16.
     var real: tk_dtype {
@@ -61,6 +49,40 @@ struct Operand {
         case .f16: preconditionFailure("f16 is never computed with")
         }
     }
+}
+
+/// A buffer as a kernel is made for it: element type, the part of the value that is here, and its place.
+struct Operand {
+    let index: Int
+    let buffer: LocalBuffer
+    let table: BufferTable
+    /// Sizes of the part that is here.
+    let shape: [Int]
+    /// Elements of the part that is here, one partial result of it where the buffer has several.
+    let count: Int
+    /// Where the part lies: in the buffer, or in scratch where it is a copy of what the kernel needs of it.
+    let place: Place
+
+    init(index: Int, buffer: LocalBuffer, table: BufferTable, view: (scratch: Scratch, offset: Int)? = nil) {
+        self.index = index
+        self.buffer = buffer
+        self.table = table
+        shape = buffer.box.dims
+        count = buffer.box.elementCount
+        place = Place(
+            base: view?.scratch.places.operands ?? table.bases + index, offset: view?.offset ?? 0, dtype: buffer.dtype,
+            count: count)
+    }
+
+    var rank: Int { shape.count }
+    /// Sizes of the whole value.
+    var sizes: [Int] { buffer.dims.map(\.size) }
+    var ranges: [Range<Int>] { buffer.box.ranges }
+    var dtype: DType { buffer.dtype }
+    /// Element type for kernels that take f32 and bf16.
+    var real: tk_dtype { place.real }
+    /// Element type for kernels that take integers too.
+    var element: tk_element { place.element }
 
     /// The operand with only a box of its part, which is copied to a place in scratch; and that copy.
     func narrowed(to box: Box, at offset: Int, _ scratch: Scratch) -> (operand: Operand, copy: BoxCopy) {
@@ -71,10 +93,6 @@ struct Operand {
             destinationShape: box.dims, elementByteCount: dtype.byteCount)
         return (Operand(index: index, buffer: part, table: table, view: (scratch, offset)), copy)
     }
-
-    var floats: UnsafeMutablePointer<Float> { pointer.assumingMemoryBound(to: Float.self) }
-    var halves: UnsafeMutablePointer<UInt16> { pointer.assumingMemoryBound(to: UInt16.self) }
-    var integers: UnsafeMutablePointer<Int32> { pointer.assumingMemoryBound(to: Int32.self) }
 
     /// True where dimension `index` is here as a whole.
     func isWhole(_ index: Int) -> Bool { ranges[index] == 0..<buffer.dims[index].size }

@@ -12,21 +12,11 @@ struct OperationContext {
     let result: Operand
     let pool: ThreadPool
     let scratch: Scratch
+    /// Where arrays lie that loops read.
+    let memory: KernelMemory
     let isa: tk_isa
     /// The packed form of a product's second operand; nil where that is no parameter.
     let packed: UnsafeMutableRawPointer?
-
-    /// Runs `body` over `0..<count` in blocks of `grain`: the range and the thread.
-    ///
-    /// A block is a matter of speed alone: kernels compute every row by itself.
-    static func blocks(
-        _ pool: ThreadPool, _ count: Int, grain: Int, _ body: (_ range: Range<Int>, _ thread: Int) -> Void
-    ) {
-        let grain = max(1, grain)
-        pool.parallelFor((count + grain - 1) / grain) { index, thread in
-            body((index * grain)..<min(count, (index + 1) * grain), thread)
-        }
-    }
 
     /// Rows that make about 16 Ki elements, so that a block is worth waking a thread for.
     func grain(rowElements: Int) -> Int { max(1, 16384 / max(1, rowElements)) }

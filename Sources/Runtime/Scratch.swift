@@ -8,7 +8,40 @@ final class Scratch {
     private var memory: AlignedMemory?
     let threadCount: Int
 
-    init(threadCount: Int) { self.threadCount = threadCount }
+    /// Where the parts lie; addresses hold for one kernel's run only.
+    let places: Places
+
+    /// Addresses of the parts, for loops: plain memory, written by ``Scratch/allocate()``.
+    struct Places: BitwiseCopyable {
+        fileprivate struct Addresses {
+            var shared: UnsafeMutableRawPointer
+            var threads: UnsafeMutableRawPointer
+            var threadByteCount: Int
+        }
+
+        fileprivate let addresses: UnsafeMutablePointer<Addresses>
+
+        /// The part for all threads.
+        var shared: UnsafeMutableRawPointer { addresses.pointee.shared }
+
+        /// A thread's own part.
+        func ofThread(_ index: Int) -> UnsafeMutableRawPointer {
+            addresses.pointee.threads + index * addresses.pointee.threadByteCount
+        }
+
+        /// Where the address of the copies of operands stands.
+        let operands: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    }
+
+    init(threadCount: Int) {
+        self.threadCount = threadCount
+        places = Places(addresses: .allocate(capacity: 1), operands: .allocate(capacity: 1))
+    }
+
+    deinit {
+        places.addresses.deallocate()
+        places.operands.deallocate()
+    }
 
     var byteCount: Int { sharedByteCount + threadCount * threadByteCount + operandByteCount }
 
@@ -26,17 +59,12 @@ final class Scratch {
     func allocate() -> Bool {
         if let memory, memory.byteCount >= byteCount { return true }
         memory = nil
-        memory = AlignedMemory(byteCount: byteCount)
-        return memory != nil
+        guard let memory = AlignedMemory(byteCount: byteCount) else { return false }
+        self.memory = memory
+        let threads = memory.base + sharedByteCount
+        places.addresses.initialize(
+            to: .init(shared: memory.base, threads: threads, threadByteCount: threadByteCount))
+        places.operands.initialize(to: threads + threadCount * threadByteCount)
+        return true
     }
-
-    var shared: UnsafeMutableRawPointer {
-        guard let memory else { preconditionFailure("scratch is allocated before a kernel runs") }
-        return memory.base
-    }
-
-    func ofThread(_ index: Int) -> UnsafeMutableRawPointer { shared + sharedByteCount + index * threadByteCount }
-
-    /// Where copies of operands lie.
-    var operands: UnsafeMutableRawPointer { ofThread(threadCount) }
 }

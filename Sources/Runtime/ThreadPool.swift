@@ -53,35 +53,56 @@ public final class ThreadPool {
 
     /// Calls `body` with every index in `0..<count` and returns when all calls have.
     ///
-    /// Thread t of N takes the contiguous indices `t·count/N ..< (t+1)·count/N`. Must not be nested.
+    /// Thread t of N takes the contiguous indices `t·count/N ..< (t+1)·count/N`. Must not be nested. Takes heap memory for
+    /// the closure: what runs in every step is given as ``parallelFor(_:_:_:)``.
     public func parallelFor(_ count: Int, _ body: (_ index: Int) -> Void) {
         parallelFor(count) { index, _ in body(index) }
     }
 
     /// As ``parallelFor(_:_:)``; the body is also told which thread runs it, to choose its scratch memory.
     public func parallelFor(_ count: Int, _ body: (_ index: Int, _ thread: Int) -> Void) {
-        if threadCount == 1 || count <= 1 {
-            for index in 0..<max(0, count) { body(index, 0) }
-            return
-        }
-        var job = Job(count: count, body: tk_loop_body())
-        takeLoopBody(body, &job.body)
-        withUnsafePointer(to: &job) { pointer in
-            state.publish(pointer, workers: threadCount - 1)
-            pointer.pointee.run(thread: 0, of: threadCount)
-            state.awaitWorkers()
+        withoutActuallyEscaping(body) { run(ClosureLoop(body: $0), count) }
+    }
+
+    /// As ``parallelFor(_:_:)``, without heap memory: the body captures nothing, and what it needs is written down for it.
+    public func parallelFor<Captures: BitwiseCopyable>(
+        _ count: Int, _ captures: Captures,
+        _ body: @escaping (_ captures: UnsafePointer<Captures>, _ index: Int, _ thread: Int) -> Void
+    ) {
+        withUnsafePointer(to: captures) { run(IndexLoop(captures: $0, body: body), count) }
+    }
+
+    /// As ``parallelFor(_:_:_:)``, in blocks of `grain`: the body is given a range of `0..<count`.
+    func blocks<Captures: BitwiseCopyable>(
+        _ count: Int, grain: Int, _ captures: Captures,
+        _ body: @escaping (_ captures: UnsafePointer<Captures>, _ range: Range<Int>, _ thread: Int) -> Void
+    ) {
+        let grain = max(1, grain)
+        withUnsafePointer(to: captures) {
+            run(BlockLoop(count: count, grain: grain, captures: $0, body: body), (count + grain - 1) / grain)
         }
     }
 
+    private func run<Loop: PoolLoop>(_ loop: Loop, _ count: Int) {
+        if threadCount == 1 || count <= 1 { return loop.run(0..<max(0, count), thread: 0) }
+        withUnsafePointer(to: loop) { loop in
+            withUnsafePointer(to: Job(count: count, type: Loop.self, loop: loop)) { job in
+                state.publish(job, workers: threadCount - 1)
+                job.pointee.run(thread: 0, of: threadCount)
+                state.awaitWorkers()
+            }
+        }
+    }
+
+    /// A loop that is running.
     private struct Job {
         let count: Int
-        /// The caller's closure, which lives until all threads have finished: `withoutActuallyEscaping` would take heap
-        /// memory for every loop.
-        var body: tk_loop_body
+        let type: any PoolLoop.Type
+        /// On the stack of the thread that waits for the others.
+        let loop: UnsafeRawPointer
 
         func run(thread: Int, of threads: Int) {
-            let first = thread * count / threads
-            tk_loop_run(body, first, (thread + 1) * count / threads, thread)
+            type.run(loop, thread * count / threads..<(thread + 1) * count / threads, thread: thread)
         }
     }
 
@@ -102,6 +123,8 @@ public final class ThreadPool {
         func run() {
             _ = clinux_name_thread("tessera-\(index)")
             if let cpu { _ = clinux_pin_thread(Int32(cpu)) }
+            // These threads do nothing but loops.
+            HeapCounter.shared?.count(true)
             var seen: UInt64 = 0
             while let job = state.next(after: &seen) {
                 job.pointee.run(thread: index, of: threadCount)

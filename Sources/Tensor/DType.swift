@@ -1,5 +1,5 @@
 /// The element types that tensors are stored in.
-public enum DType: String, Sendable, Hashable, CaseIterable {
+public enum DType: String, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     /// IEEE single precision.
     case f32
     /// The upper half of an IEEE single; round to nearest even on the way in.

@@ -16,6 +16,8 @@ public final class RuntimeEngine: RankEngine {
     private var executors: [String: Executor] = [:]
     /// Nil: nothing is recorded.
     private var ring: TraceRing?
+    /// What the calls since the last order took from the heap, where that is counted.
+    private var heap: [HeapCount] = []
     /// Payload bytes that a call of each program sends to each peer, by rank.
     private var payloads: [String: [Int]] = [:]
     /// What was held and done by the end of the last call or installation.
@@ -101,6 +103,22 @@ public final class RuntimeEngine: RankEngine {
         guard let executor = executors[order.programKey] else {
             throw WorkerError.unknownProgram(key: order.programKey)
         }
+        guard ring != nil, let counter = HeapCounter.shared else { return try run(order, executor) }
+        let before = counter.counts
+        counter.count(true)
+        defer { counter.count(false) }
+        let result = try run(order, executor)
+        let all = counter.counts.allocations &- before.allocations
+        if let step = executor.heap, heap.count < ProtocolLimits.traceEvents {
+            heap.append(
+                HeapCount(
+                    call: order.call, step: step.allocations - step.zeroMQ, zeroMQ: step.zeroMQ,
+                    references: step.references, rest: all - step.allocations))
+        }
+        return result
+    }
+
+    private func run(_ order: Run, _ executor: Executor) throws -> RunResult {
         let clock = ContinuousClock()
         let (begin, sent, waited) = (clock.now, fabric.sentByteCount, executor.exchangeNanoseconds)
         let traced = ring == nil ? 0 : TraceRing.now
@@ -149,7 +167,9 @@ public final class RuntimeEngine: RankEngine {
     public func trace(_ order: TraceOrder) -> TraceReport {
         let taken = ring?.take() ?? (events: [], lost: 0)
         if ring?.capacity != order.capacity { ring = order.capacity > 0 ? TraceRing(capacity: order.capacity) : nil }
-        return TraceReport(number: order.number, now: TraceRing.now, lost: taken.lost, events: taken.events)
+        defer { heap = [] }
+        return TraceReport(
+            number: order.number, now: TraceRing.now, lost: taken.lost, events: taken.events, heap: heap)
     }
 
     /// A store that reads the program's weights from the same places; programs share their weights that way.

@@ -160,6 +160,11 @@ struct RandomMessages {
                 return TraceEvent(
                     call: this.random.next(), instruction: this.flag() ? nil : this.int(0...999), begin: now - age,
                     end: now - age + UInt64(this.int(0...Int(age))))
+            },
+            heap: list(0...3) { this in
+                HeapCount(
+                    call: this.random.next(), step: this.random.next(), zeroMQ: this.random.next(),
+                    references: this.random.next(), rest: this.random.next())
             })
     }
 

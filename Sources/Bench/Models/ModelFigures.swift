@@ -60,7 +60,19 @@ public struct ModelFigures: Sendable {
                 "operations": operations, "weightBytesPerWorker": Double(weights),
                 "weightBytesPerSecondPerWorker": Double(weights) / times.best, "sentBytesPerWorker": Double(sent),
                 "coordinatorMedianSeconds": ordered[ordered.count / 2],
-            ], split: split(calls: numbers, wall: ordered.reduce(0, +), parts: Double(calls.count)))
+            ].merging(heap(calls: numbers)) { $1 }, split: split(calls: numbers, wall: ordered.reduce(0, +), parts: Double(calls.count)))
+    }
+
+    /// What the worker that took most from the heap took in a call, each number the most of all calls; empty where nobody
+    /// counted.
+    private func heap(calls: Set<UInt64>) -> [String: Double] {
+        let counts = trace.heap.joined().filter { calls.contains($0.call) }
+        guard !counts.isEmpty else { return [:] }
+        func most(_ number: (HeapCount) -> UInt64) -> Double { Double(counts.map(number).max() ?? 0) }
+        return [
+            "allocations": most(\.step), "allocationsOfZeroMQ": most(\.zeroMQ),
+            "allocationsAroundInstructions": most(\.rest), "retainsAndReleases": most(\.references),
+        ]
     }
 
     /// A whole picture that took so many seconds from the order to its last byte, loading left out.

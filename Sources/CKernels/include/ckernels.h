@@ -11,7 +11,6 @@
 #include "isa.h"
 #include "limits.h"
 #include "lookup.h"
-#include "loop.h"
 #include "move.h"
 #include "normalize.h"
 #include "picture.h"

@@ -30,6 +30,8 @@ struct BenchImageCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Writes a timeline of all workers.", valueName: "file"))
     var trace: String?
 
+    @OptionGroup var heap: BenchHeapOptions
+
     func validate() throws {
         if let trace { try OutputFiles.check(trace) }
         if let steps, !(1...1000).contains(steps) { throw ValidationError("--steps takes 1 to 1000, not \(steps).") }
@@ -39,12 +41,12 @@ struct BenchImageCommand: AsyncParsableCommand {
     func run() async throws {
         let configuration = try model.configuration(layout)
         let measured = try await ModelBenchSession.measureUntilStopped(
-            configuration, steps: steps ?? 0, pictures: runs)
+            configuration, steps: steps ?? 0, pictures: runs, variables: heap.variables())
         let figures = measured.figures(model.subject(layout, configuration))
         var report = BenchSession.report("image")
         report.figures = [try figures.picture(wall: measured.wall)]
         report.figures += try figures.programs.map { try figures.program($0) }
-        report.notes = figures.notes
+        report.notes = figures.notes + heap.notes
         if let trace { try TraceFile.write(measured.trace, to: trace) }
         var options = BenchOptions()
         options.json = json

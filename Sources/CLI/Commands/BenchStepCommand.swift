@@ -23,18 +23,20 @@ struct BenchStepCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Writes a timeline of all workers.", valueName: "file"))
     var trace: String?
 
+    @OptionGroup var heap: BenchHeapOptions
+
     func validate() throws { if let trace { try OutputFiles.check(trace) } }
 
     func run() async throws {
         let configuration = try model.configuration(layout)
         // The first step of a picture is the first after another program, so there is always one more than counts.
         let measured = try await ModelBenchSession.measureUntilStopped(
-            configuration, steps: max(2, options.runs), pictures: 1)
+            configuration, steps: max(2, options.runs), pictures: 1, variables: heap.variables())
         let figures = measured.figures(model.subject(layout, configuration))
         var report = BenchSession.report("step")
         let names = figures.programs.sorted { ($0 == "step" ? 0 : 1, $0) < ($1 == "step" ? 0 : 1, $1) }
         report.figures = try names.map { try figures.program($0) }
-        report.notes = figures.notes
+        report.notes = figures.notes + heap.notes
         if let trace { try TraceFile.write(measured.trace, to: trace) }
         try BenchSession.show(report, options)
     }

@@ -21,7 +21,7 @@ extension ClusterConfiguration {
     }
 
     /// What starts this cluster's workers: this very program.
-    func launcher(_ logger: Logger) -> any Launcher {
+    func launcher(_ logger: Logger, adding variables: [String: String] = [:]) -> any Launcher {
         // Their lines become messages of this process's log, which has a format of its own.
         var environment = ["TESSERA_WORKER_DATA_HOST": dataPlane.host, "TESSERA_LOG_FORMAT": "text"]
         // Read when the library loads, so only a parent can set them: one thread each, and the AVX-512 kernels that
@@ -29,6 +29,7 @@ extension ClusterConfiguration {
         let given = ProcessInfo.processInfo.environment
         if given["OPENBLAS_NUM_THREADS"] == nil { environment["OPENBLAS_NUM_THREADS"] = "1" }
         if given["OPENBLAS_CORETYPE"] == nil, Machine.hasAVX512 { environment["OPENBLAS_CORETYPE"] = "SkylakeX" }
+        environment.merge(variables) { $1 }
         return LocalLauncher(executable: "/proc/self/exe", environment: environment, logger: logger)
     }
 }

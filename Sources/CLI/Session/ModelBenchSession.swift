@@ -18,9 +18,9 @@ enum ModelBenchSession {
         var isInteger: Bool
     }
 
-    /// Makes a picture that counts for nothing, then `pictures` that do.
+    /// Makes a picture that counts for nothing, then `pictures` that do; `variables` are added to the workers' environment.
     static func measure(
-        _ configuration: ClusterConfiguration, steps: Int, pictures: Int
+        _ configuration: ClusterConfiguration, steps: Int, pictures: Int, variables: [String: String] = [:]
     ) async throws -> Measured {
         let configuration = try configuration.resolvedForStart()
         let progress = Progress()
@@ -37,7 +37,7 @@ enum ModelBenchSession {
         let threads = settings.workers.reduce(0) { $0 + $1.threads }
         let before = await Limits.arithmetic(arithmetic, threads: threads)
         let (trace, wall) = try await withCluster(
-            settings, launcher: configuration.launcher(logger), logger: logger
+            settings, launcher: configuration.launcher(logger, adding: variables), logger: logger
         ) { cluster in
             try await cluster.startTrace()
             try await studio.prepare(on: cluster, pictures: 1)
@@ -61,12 +61,12 @@ enum ModelBenchSession {
             threads: settings.workers.first?.threads ?? 1, isInteger: arithmetic == .int8)
     }
 
-    /// As ``measure(_:steps:pictures:)``, until a signal comes.
+    /// As ``measure(_:steps:pictures:variables:)``, until a signal comes.
     static func measureUntilStopped(
-        _ configuration: ClusterConfiguration, steps: Int, pictures: Int
+        _ configuration: ClusterConfiguration, steps: Int, pictures: Int, variables: [String: String] = [:]
     ) async throws -> Measured {
         try await StopSignals().stopping(after: 1) {
-            try await measure(configuration, steps: steps, pictures: pictures)
+            try await measure(configuration, steps: steps, pictures: pictures, variables: variables)
         }
     }
 }

@@ -83,6 +83,7 @@ extension Cluster {
     func finishTrace(_ index: Int, _ report: TraceReport) {
         tracing?.trace.events[index] += report.events
         tracing?.trace.lost[index] += report.lost
+        tracing?.trace.heap[index] += report.heap
         guard var wait = traceWaits[report.number] else { return }
         tracing?.clocks[index].take(sent: wait.sent, received: MonotonicClock.now, worker: report.now)
         wait.remaining.remove(index)

@@ -40,6 +40,8 @@ public struct ClusterTrace: Sendable, Hashable {
     public var events: [[TraceEvent]]
     /// Events that each worker's ring had no room for, by rank.
     public var lost: [Int]
+    /// What each worker's calls took from the heap, by rank; empty where workers do not count.
+    public var heap: [[HeapCount]]
     /// How far each worker's clock is ahead of the coordinator's; 0 where a message takes longer than they differ.
     public var clockOffsets: [Int64]
 
@@ -48,6 +50,7 @@ public struct ClusterTrace: Sendable, Hashable {
         self.workers = workers
         events = workers.map { _ in [] }
         lost = workers.map { _ in 0 }
+        heap = workers.map { _ in [] }
         clockOffsets = workers.map { _ in 0 }
     }
 
@@ -73,5 +76,6 @@ extension ClusterTrace {
         let dropped = Set(calls.filter { $0.request == first }.map(\.number))
         calls.removeAll { dropped.contains($0.number) }
         for rank in events.indices { events[rank].removeAll { dropped.contains($0.call) } }
+        for rank in heap.indices { heap[rank].removeAll { dropped.contains($0.call) } }
     }
 }

@@ -29,6 +29,7 @@ extension WireTraceReport {
         // Small numbers are short: the distance from now instead of the time itself.
         ages = report.events.map { report.now &- $0.begin }
         durations = report.events.map(\.nanoseconds)
+        heap = report.heap.map(WireHeapCount.init)
     }
 
     /// Decodes a report; no event begins before the clock did or ends after the report.
@@ -53,6 +54,24 @@ extension WireTraceReport {
         }
         return TraceReport(
             number: number, now: now,
-            lost: try Check.count(lost, ProtocolLimits.memoryBytes, "the count of lost events"), events: events)
+            lost: try Check.count(lost, ProtocolLimits.memoryBytes, "the count of lost events"), events: events,
+            heap: try Check.entries(heap, ProtocolLimits.traceEvents, "counts of allocations").map(\.value))
+    }
+}
+
+extension WireHeapCount {
+    /// Encodes a count.
+    init(_ count: HeapCount) {
+        self.init()
+        call = count.call
+        step = count.step
+        zeromq = count.zeroMQ
+        references = count.references
+        rest = count.rest
+    }
+
+    /// Decodes a count; every number is one.
+    var value: HeapCount {
+        HeapCount(call: call, step: step, zeroMQ: zeromq, references: references, rest: rest)
     }
 }

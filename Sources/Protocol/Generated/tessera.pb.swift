@@ -827,6 +827,34 @@ nonisolated struct WireTraceReport: Sendable {
   /// nanoseconds
   var durations: [UInt64] = []
 
+  /// one entry a call, where the worker counts
+  var heap: [WireHeapCount] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// What a call took from the heap.
+nonisolated struct WireHeapCount: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var call: UInt64 = 0
+
+  /// allocations while instructions ran
+  var step: UInt64 = 0
+
+  /// allocations of ZeroMQ while instructions called it
+  var zeromq: UInt64 = 0
+
+  /// retains and releases while instructions ran
+  var references: UInt64 = 0
+
+  /// allocations of the rest of the call
+  var rest: UInt64 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -3243,7 +3271,7 @@ nonisolated extension WireTraceOrder: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireTraceReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".TraceReport"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}now\0\u{1}lost\0\u{1}calls\0\u{1}instructions\0\u{1}ages\0\u{1}durations\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}now\0\u{1}lost\0\u{1}calls\0\u{1}instructions\0\u{1}ages\0\u{1}durations\0\u{1}heap\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3258,6 +3286,7 @@ nonisolated extension WireTraceReport: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 5: try { try decoder.decodeRepeatedUInt32Field(value: &self.instructions) }()
       case 6: try { try decoder.decodeRepeatedUInt64Field(value: &self.ages) }()
       case 7: try { try decoder.decodeRepeatedUInt64Field(value: &self.durations) }()
+      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.heap) }()
       default: break
       }
     }
@@ -3285,6 +3314,9 @@ nonisolated extension WireTraceReport: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.durations.isEmpty {
       try visitor.visitPackedUInt64Field(value: self.durations, fieldNumber: 7)
     }
+    if !self.heap.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.heap, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3296,6 +3328,57 @@ nonisolated extension WireTraceReport: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.instructions != rhs.instructions {return false}
     if lhs.ages != rhs.ages {return false}
     if lhs.durations != rhs.durations {return false}
+    if lhs.heap != rhs.heap {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireHeapCount: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".HeapCount"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}call\0\u{1}step\0\u{1}zeromq\0\u{1}references\0\u{1}rest\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.call) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.step) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.zeromq) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.references) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.rest) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.call != 0 {
+      try visitor.visitSingularUInt64Field(value: self.call, fieldNumber: 1)
+    }
+    if self.step != 0 {
+      try visitor.visitSingularUInt64Field(value: self.step, fieldNumber: 2)
+    }
+    if self.zeromq != 0 {
+      try visitor.visitSingularUInt64Field(value: self.zeromq, fieldNumber: 3)
+    }
+    if self.references != 0 {
+      try visitor.visitSingularUInt64Field(value: self.references, fieldNumber: 4)
+    }
+    if self.rest != 0 {
+      try visitor.visitSingularUInt64Field(value: self.rest, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireHeapCount, rhs: WireHeapCount) -> Bool {
+    if lhs.call != rhs.call {return false}
+    if lhs.step != rhs.step {return false}
+    if lhs.zeromq != rhs.zeromq {return false}
+    if lhs.references != rhs.references {return false}
+    if lhs.rest != rhs.rest {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

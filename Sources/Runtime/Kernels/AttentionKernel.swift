@@ -35,33 +35,54 @@ enum AttentionKernel {
         context.scratch.reserve(
             shared: isUniform ? 0 : aligned(q.count * 4) + aligned(k.count * 4) + aligned(v.count * 4),
             perThread: withUnsafePointer(to: shape) { tk_attention_scratch_bytes(isa, $0) })
-        let (pool, scratch) = (context.pool, context.scratch)
+        let (pool, scratch) = (context.pool, context.scratch.places)
         let block = groups * heads >= 2 * pool.threadCount ? max(1, queries) : 64
         let blocks = (queries + block - 1) / block
         let (size, outSize) = (dtype == TK_BF16 ? 2 : 4, result.dtype.byteCount)
+        let (qPlace, kPlace, vPlace, out) = (q.place, k.place, v.place, result.place)
         return {
-            var bases = [UnsafeRawPointer(q.pointer), UnsafeRawPointer(k.pointer), UnsafeRawPointer(v.pointer)]
+            var (qBase, kBase, vBase) = (qPlace.pointer, kPlace.pointer, vPlace.pointer)
             if !isUniform {
-                var next = scratch.shared
-                for (index, operand) in [q, k, v].enumerated() {
-                    tk_convert(next, TK_F32, operand.pointer, operand.real, operand.count)
-                    bases[index] = UnsafeRawPointer(next)
-                    next += aligned(operand.count * 4)
-                }
+                let room = scratch.shared
+                qBase = widened(qPlace, to: room)
+                kBase = widened(kPlace, to: room + aligned(qPlace.count * 4))
+                vBase = widened(vPlace, to: room + aligned(qPlace.count * 4) + aligned(kPlace.count * 4))
             }
-            let (qBase, kBase, vBase, out) = (bases[0], bases[1], bases[2], result.pointer)
-            pool.parallelFor(groups * heads * blocks) { index, thread in
-                let query = index % blocks * block
-                let (group, head) = (index / blocks / heads, index / blocks % heads)
-                var part = shape
-                part.queries = min(block, queries - query)
-                part.first_query = first + query
-                let row = ((group * queries + query) * heads + head) * depth
-                let key = (group * keys * heads + head) * depth
-                tk_attend(
-                    isa, &part, qBase + row * size, kBase + key * size, vBase + key * size, out + row * outSize,
-                    scratch.ofThread(thread))
-            }
+            let loop = Loop(
+                isa: isa, shape: shape, heads: heads, queries: queries, keys: keys, depth: depth, first: first,
+                block: block, blocks: blocks, q: qBase, k: kBase, v: vBase, out: out.pointer, size: size,
+                outSize: outSize, scratch: scratch)
+            pool.parallelFor(groups * heads * blocks, loop) { $0.pointee.run($1, thread: $2) }
+        }
+    }
+
+    /// An operand's elements as f32, in scratch.
+    private static func widened(_ operand: Place, to room: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+        tk_convert(room, TK_F32, operand.pointer, operand.real, operand.count)
+        return room
+    }
+
+    /// A block of queries of one head of one leading index at a time.
+    private struct Loop: BitwiseCopyable {
+        let isa: tk_isa
+        let shape: tk_attention
+        let heads, queries, keys, depth, first: Int
+        let block, blocks: Int
+        let q, k, v, out: UnsafeMutableRawPointer
+        let size, outSize: Int
+        let scratch: Scratch.Places
+
+        func run(_ index: Int, thread: Int) {
+            let query = index % blocks * block
+            let (group, head) = (index / blocks / heads, index / blocks % heads)
+            var part = shape
+            part.queries = min(block, queries - query)
+            part.first_query = first + query
+            let row = ((group * queries + query) * heads + head) * depth
+            let key = (group * keys * heads + head) * depth
+            tk_attend(
+                isa, &part, q + row * size, k + key * size, v + key * size, out + row * outSize,
+                scratch.ofThread(thread))
         }
     }
 }

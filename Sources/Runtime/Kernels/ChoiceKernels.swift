@@ -5,7 +5,7 @@ import Tensor
 /// The greatest, the k greatest and all elements in order, along a dimension.
 enum ChoiceKernels {
     /// A dimension with what is outside and inside of it.
-    private struct Line {
+    private struct Line: BitwiseCopyable {
         let outer: Int
         let count: Int
         let inner: Int
@@ -22,9 +22,11 @@ enum ChoiceKernels {
         let dim = context.attributes.int("dim")
         let line = Line(x, dim)
         let first = x.ranges[dim].lowerBound
+        let grain = context.grain(rowElements: line.count * line.inner)
+        let captures = (x.place, out.place, line, first)
         return {
-            OperationContext.blocks(pool, line.outer, grain: context.grain(rowElements: line.count * line.inner)) {
-                rows, _ in
+            pool.blocks(line.outer, grain: grain, captures) { captured, rows, _ in
+                let (x, out, line, first) = captured.pointee
                 for row in rows {
                     tk_arg_max(
                         out.floats + row * line.inner * 3, x.pointer, x.real, row * line.count * line.inner, line.count,
@@ -39,8 +41,11 @@ enum ChoiceKernels {
         let k = context.attributes.int("k")
         let line = Line(x, x.rank - 1)
         let first = x.ranges[x.rank - 1].lowerBound
+        let grain = context.grain(rowElements: line.count)
+        let captures = (x.place, out.place, line, first, k)
         return {
-            OperationContext.blocks(pool, line.outer, grain: context.grain(rowElements: line.count)) { rows, _ in
+            pool.blocks(line.outer, grain: grain, captures) { captured, rows, _ in
+                let (x, out, line, first, k) = captured.pointee
                 for row in rows {
                     tk_top_k(out.floats + row * k * 2, k, x.pointer, x.real, row * line.count, line.count, first)
                 }
@@ -52,8 +57,11 @@ enum ChoiceKernels {
         let (x, out, pool) = (context.operands[0], context.result, context.pool)
         let k = context.attributes.int("k")
         let count = x.shape[x.rank - 2]
+        let (rows, grain) = (out.count / (2 * k), context.grain(rowElements: count))
+        let captures = (x.place, out.place, k, count)
         return {
-            OperationContext.blocks(pool, out.count / (2 * k), grain: context.grain(rowElements: count)) { rows, _ in
+            pool.blocks(rows, grain: grain, captures) { captured, rows, _ in
+                let (x, out, k, count) = captured.pointee
                 for row in rows { tk_merge_top_k(out.floats + row * k * 2, k, x.floats + row * count * 2, count) }
             }
         }
@@ -64,10 +72,11 @@ enum ChoiceKernels {
         let line = Line(x, context.attributes.int("dim"))
         let (size, element) = (x.dtype.byteCount, x.element)
         context.scratch.reserve(perThread: 2 * line.count * 4)
+        let grain = context.grain(rowElements: 4 * line.count)
+        let captures = (x.place, out.place, line, size, element, scratch.places)
         return {
-            OperationContext.blocks(
-                pool, line.outer * line.inner, grain: context.grain(rowElements: 4 * line.count)
-            ) { lines, thread in
+            pool.blocks(line.outer * line.inner, grain: grain, captures) { captured, lines, thread in
+                let (x, out, line, size, element, scratch) = captured.pointee
                 let words = scratch.ofThread(thread).assumingMemoryBound(to: UInt32.self)
                 for index in lines {
                     let offset = (index / line.inner * line.count * line.inner + index % line.inner) * size

@@ -49,15 +49,16 @@ enum ConvolutionKernel {
             product.stage(after: widened + packedBytes + blockBytes, rows: pixelsAtOnce)
         }
         let convolution = Convolution(
-            product: product, window: window, held: x.ranges[rank - 3], bias: bias, result: result, firstRow: firstRow,
+            product: product, window: window, held: x.ranges[rank - 3], bias: bias.place, result: result.place,
+            firstRow: firstRow,
             rowCount: rowCount,
             columns: columns, pictureCount: pictures, pictureByteCount: x.shape.suffix(3).reduce(1, *) * size,
             patchBytes: patchBytes, rowGrain: context.grain(rowElements: channels))
-        let (packed, scratch) = (context.packed, context.scratch)
+        let (packed, scratch, xPlace) = (context.packed, context.scratch.places, x.place)
         return {
-            var source = UnsafeRawPointer(x.pointer)
+            var source = UnsafeRawPointer(xPlace.pointer)
             if widened > 0 {
-                tk_convert(scratch.shared, TK_F32, source, x.real, x.count)
+                tk_convert(scratch.shared, TK_F32, source, xPlace.real, xPlace.count)
                 source = UnsafeRawPointer(scratch.shared)
             }
             if packed == nil { packChannelsLast(weights, convolution.product, into: scratch.shared + widened) }
@@ -93,7 +94,8 @@ enum ConvolutionKernel {
         defer { plain.deallocate() }
         let area = dims[2] * dims[3]
         tk_copy_box(
-            plain, weights.pointer, size, 3, [dims[0], area, dims[1]], [dims[1] * area * size, size, area * size],
+            plain, weights.place.pointer, size, 3, [dims[0], area, dims[1]],
+            [dims[1] * area * size, size, area * size],
             [dims[1] * area * size, dims[1] * size, size])
         product.pack(plain, weights.real, into: form)
     }

@@ -9,11 +9,11 @@ enum DotGeneralKernel {
     private static let (rowBlock, packBlock) = (48, 4 * Int(TK_DOT_F32_COLUMNS))
 
     /// An operand as `[batch][row][contracted]`, wherever its dimensions stand.
-    private struct Side {
-        let operand: Operand
+    private struct Side: BitwiseCopyable {
+        let operand: Place
         /// Element offsets of batch indices and of rows.
-        let batches: [Int]
-        let rows: [Int]
+        let batches: List<Int>
+        let rows: List<Int>
         let depth: Int
         /// Elements from row to row; nil where that differs.
         let step: Int?
@@ -25,8 +25,10 @@ enum DotGeneralKernel {
         private let single: StridedCopy
         private let blockRows: Int
 
-        init(_ operand: Operand, batch: [Int], free: [Int], contract: [Int], block blockRows: Int) {
-            self.operand = operand
+        init(
+            _ operand: Operand, batch: [Int], free: [Int], contract: [Int], block blockRows: Int, _ memory: KernelMemory
+        ) {
+            self.operand = operand.place
             self.blockRows = blockRows
             let size = operand.dtype.byteCount
             let shape = operand.shape
@@ -36,9 +38,9 @@ enum DotGeneralKernel {
                     offsets.flatMap { base in (0..<shape[dim]).map { base + $0 * strides[dim] } }
                 }
             }
-            batches = offsets(batch)
+            batches = memory.list(offsets(batch))
             let rows = offsets(free)
-            self.rows = rows
+            self.rows = memory.list(rows)
             let extents = contract.map { shape[$0] }
             depth = extents.reduce(1, *)
             let step = rows.count > 1 ? rows[1] - rows[0] : depth
@@ -51,16 +53,18 @@ enum DotGeneralKernel {
             func copy(_ count: Int) -> StridedCopy {
                 StridedCopy(
                     extents: [count] + extents, sourceStrides: ([step] + inner).map { $0 * size },
-                    destinationStrides: ([depth] + dense).map { $0 * size }, elementByteCount: size)
+                    destinationStrides: ([depth] + dense).map { $0 * size }, elementByteCount: size, memory: memory)
             }
             block = copy(blockRows)
             last = copy(rows.count % blockRows)
             single = copy(1)
         }
 
+        /// Bytes of an element.
+        var size: Int { operand.dtype.byteCount }
+
         /// Rows, `range` a whole block or the last one, to `out`.
         func gather(batch: Int, _ range: Range<Int>, to out: UnsafeMutableRawPointer) {
-            let size = operand.dtype.byteCount
             let base = operand.pointer + batches[batch] * size
             if step != nil {
                 (range.count == blockRows ? block : last).run(from: base + rows[range.lowerBound] * size, to: out)
@@ -73,11 +77,11 @@ enum DotGeneralKernel {
     }
 
     /// What is multiplied: depth ranges of tree nodes, and the leaf's length.
-    private struct Plan {
+    private struct Plan: BitwiseCopyable {
         let left: Side
         let right: Side
         let segment: Int
-        let nodes: [Range<Int>]
+        let nodes: List<Stretch>
         let packedByteCount: Int
         let leftByteCount: Int
 
@@ -92,8 +96,10 @@ enum DotGeneralKernel {
         guard let axes = DotAxes(context.attributes, lhsRank: a.rank, rhsRank: b.rank) else {
             throw KernelError("its dimensions do not pair up")
         }
-        let left = Side(a, batch: axes.lhsBatch, free: axes.lhsFree, contract: axes.lhsContract, block: rowBlock)
-        let right = Side(b, batch: axes.rhsBatch, free: axes.rhsFree, contract: axes.rhsContract, block: packBlock)
+        let left = Side(
+            a, batch: axes.lhsBatch, free: axes.lhsFree, contract: axes.lhsContract, block: rowBlock, context.memory)
+        let right = Side(
+            b, batch: axes.rhsBatch, free: axes.rhsFree, contract: axes.rhsContract, block: packBlock, context.memory)
         guard left.depth == right.depth, left.batches.count == right.batches.count,
             out.count == left.batches.count * left.rows.count * right.rows.count
         else { throw KernelError("the operands' parts do not fit each other") }
@@ -112,23 +118,25 @@ enum DotGeneralKernel {
         }
         let depth = left.depth
         let plan = Plan(
-            left: left, right: right, segment: segment, nodes: nodes,
+            left: left, right: right, segment: segment, nodes: context.memory.list(nodes.map(Stretch.init)),
             packedByteCount: aligned(tk_dot_f32_packed_bytes(right.rows.count, depth)),
             leftByteCount: aligned(rowBlock * depth * a.dtype.byteCount))
         context.scratch.reserve(
             shared: plan.batches * plan.packedByteCount,
             perThread: max(plan.leftByteCount + rowBlock * depth * 4, packBlock * depth * b.dtype.byteCount))
+        let (pool, scratch, isa, result) = (context.pool, context.scratch.places, context.isa, out.place)
         return {
-            pack(plan, context)
-            multiply(plan, context)
+            pack(plan, pool, scratch)
+            multiply(plan, pool, scratch, isa, result)
         }
     }
 
-    private static func pack(_ plan: Plan, _ context: OperationContext) {
-        let (side, scratch) = (plan.right, context.scratch)
-        let (size, type, depth, columns) = (side.operand.dtype.byteCount, side.operand.real, plan.depth, plan.columns)
-        let blocks = (columns + packBlock - 1) / packBlock
-        context.pool.parallelFor(plan.batches * blocks) { index, thread in
+    private static func pack(_ plan: Plan, _ pool: ThreadPool, _ scratch: Scratch.Places) {
+        let blocks = (plan.columns + packBlock - 1) / packBlock
+        pool.parallelFor(plan.batches * blocks, (plan, scratch, blocks)) { captured, index, thread in
+            let (plan, scratch, blocks) = captured.pointee
+            let side = plan.right
+            let (size, type, depth, columns) = (side.size, side.operand.real, plan.depth, plan.columns)
             let (batch, first) = (index / blocks, index % blocks * packBlock)
             let end = min(columns, first + packBlock)
             let packed = (scratch.shared + batch * plan.packedByteCount).assumingMemoryBound(to: Float.self)
@@ -143,18 +151,22 @@ enum DotGeneralKernel {
         }
     }
 
-    private static func multiply(_ plan: Plan, _ context: OperationContext) {
-        let (side, scratch, out, isa) = (plan.left, context.scratch, context.result, context.isa)
-        let (depth, columns, rows) = (plan.depth, plan.columns, plan.rows)
-        let (outSize, outType) = (out.dtype.byteCount, out.real)
-        let isDirect = side.isDense && side.step != nil && side.operand.dtype == .f32
+    private static func multiply(
+        _ plan: Plan, _ pool: ThreadPool, _ scratch: Scratch.Places, _ isa: tk_isa, _ out: Place
+    ) {
+        let (columns, rows) = (plan.columns, plan.rows)
         let rowBlocks = (rows + rowBlock - 1) / rowBlock
         let panels = (columns + Int(TK_DOT_F32_COLUMNS) - 1) / Int(TK_DOT_F32_COLUMNS)
-        let wanted = max(1, context.pool.threadCount / max(1, plan.batches * rowBlocks))
+        let wanted = max(1, pool.threadCount / max(1, plan.batches * rowBlocks))
         let panelGrain = (panels + wanted - 1) / wanted
         let parts = (panels + panelGrain - 1) / panelGrain
         let columnGrain = panelGrain * Int(TK_DOT_F32_COLUMNS)
-        context.pool.parallelFor(plan.batches * rowBlocks * parts) { index, thread in
+        let captures = (plan, scratch, isa, out, rowBlocks, parts, columnGrain)
+        pool.parallelFor(plan.batches * rowBlocks * parts, captures) { captured, index, thread in
+            let (plan, scratch, isa, out, rowBlocks, parts, columnGrain) = captured.pointee
+            let side = plan.left
+            let (depth, columns, rows) = (plan.depth, plan.columns, plan.rows)
+            let isDirect = side.isDense && side.step != nil && side.operand.dtype == .f32
             let (batch, block) = (index / parts / rowBlocks, index / parts % rowBlocks)
             let range = (block * rowBlock)..<min(rows, (block + 1) * rowBlock)
             let from = index % parts * columnGrain
@@ -169,13 +181,14 @@ enum DotGeneralKernel {
                 }
             }
             let ldx = isDirect ? side.step ?? depth : depth
-            for (node, part) in plan.nodes.enumerated() {
+            for node in 0..<plan.nodes.count {
+                let part = plan.nodes[node]
                 let place = node * out.count + (batch * rows + range.lowerBound) * columns
                 tk_dot_f32(
                     isa, 0, range.count, from, min(columns, from + columnGrain), depth, part.lowerBound,
                     part.upperBound, plan.segment, x.assumingMemoryBound(to: Float.self) + part.lowerBound, ldx,
                     (scratch.shared + batch * plan.packedByteCount).assumingMemoryBound(to: Float.self),
-                    out.pointer + place * outSize, columns, outType)
+                    out.pointer + place * out.dtype.byteCount, columns, out.real)
             }
         }
     }

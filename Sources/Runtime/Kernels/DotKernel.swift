@@ -24,19 +24,20 @@ enum DotKernel {
         context.scratch.reserve(shared: widened + packedBytes)
         matrixProduct.stage(after: widened + packedBytes, rows: rows)
         let product = matrixProduct
-        let (packed, outType, scratch) = (context.packed, result.real, context.scratch)
+        let (packed, outType, scratch) = (context.packed, result.real, context.scratch.places)
+        let (xPlace, weightPlace, out) = (x.place, weights.place, result.place)
         let nodeStride = result.count * result.dtype.byteCount
         return {
-            var source = UnsafeRawPointer(x.pointer)
+            var source = UnsafeRawPointer(xPlace.pointer)
             if widened > 0 {
-                tk_convert(scratch.shared + packedBytes, TK_F32, source, x.real, x.count)
+                tk_convert(scratch.shared + packedBytes, TK_F32, source, xPlace.real, xPlace.count)
                 source = UnsafeRawPointer(scratch.shared + packedBytes)
             }
             let form = packed ?? scratch.shared
-            if packed == nil { product.pack(weights.pointer, weights.real, into: form) }
-            for node in geometry.ranges.indices {
+            if packed == nil { product.pack(weightPlace.pointer, weightPlace.real, into: form) }
+            for node in 0..<product.nodes.count {
                 product.run(
-                    rows: rows, x: source, packed: form, node: node, out: result.pointer + node * nodeStride,
+                    rows: rows, x: source, packed: form, node: node, out: out.pointer + node * nodeStride,
                     outType: outType)
             }
         }

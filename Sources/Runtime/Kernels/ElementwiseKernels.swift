@@ -13,18 +13,22 @@ enum ElementwiseKernels {
         context.check(a.shape == out.shape, "the first operand has the result's part")
         let broadcast = Broadcast(a: a, b: b, context)
         let pool = context.pool
+        let captures = (op, a.place, b.place, out.place, broadcast)
         if broadcast.rows == 1 {
-            let step = broadcast.step
             return {
-                OperationContext.blocks(pool, broadcast.run, grain: grain) { part, _ in
+                pool.blocks(broadcast.run, grain: grain, captures) { captured, part, _ in
+                    let (op, a, b, out, broadcast) = captured.pointee
+                    let step = broadcast.step
                     tk_binary_row(
                         op, out.pointer, out.real, part.lowerBound, a.pointer, a.real, part.lowerBound, b.pointer,
                         b.real, step * part.lowerBound, step, part.count)
                 }
             }
         }
+        let rowGrain = context.grain(rowElements: broadcast.run)
         return {
-            OperationContext.blocks(pool, broadcast.rows, grain: context.grain(rowElements: broadcast.run)) { rows, _ in
+            pool.blocks(broadcast.rows, grain: rowGrain, captures) { captured, rows, _ in
+                let (op, a, b, out, broadcast) = captured.pointee
                 for row in rows {
                     tk_binary_row(
                         op, out.pointer, out.real, row * broadcast.run, a.pointer, a.real, row * broadcast.run,
@@ -35,11 +39,11 @@ enum ElementwiseKernels {
     }
 
     /// How b meets a: rows of `run` elements, in each of which b advances by `step` (0 or 1).
-    private struct Broadcast {
+    private struct Broadcast: BitwiseCopyable {
         let run: Int
         let rows: Int
         let step: Int
-        private let offsets: [Int]
+        private let offsets: List<Int>
 
         func offset(_ row: Int) -> Int { offsets.isEmpty ? 0 : offsets[row] }
 
@@ -69,14 +73,14 @@ enum ElementwiseKernels {
             let outer = a.shape.prefix(first)
             rows = outer.reduce(1, *)
             guard strides.prefix(first).contains(where: { $0 != 0 }) else {
-                offsets = []
+                offsets = context.memory.list([])
                 return
             }
             var offsets = [0]
             for (size, stride) in zip(outer, strides) {
                 offsets = offsets.flatMap { base in (0..<size).map { base + $0 * stride } }
             }
-            self.offsets = offsets
+            self.offsets = context.memory.list(offsets)
         }
     }
 
@@ -96,9 +100,10 @@ enum ElementwiseKernels {
     static func activation(_ context: OperationContext) -> Kernel {
         let (x, out, pool) = (context.operands[0], context.result, context.pool)
         context.check(x.shape == out.shape, "operand and result have the same part")
-        let kind = kind(context.attributes.text("kind"))
+        let captures = (kind(context.attributes.text("kind")), x.place, out.place)
         return {
-            OperationContext.blocks(pool, x.count, grain: grain) { part, _ in
+            pool.blocks(x.count, grain: grain, captures) { captured, part, _ in
+                let (kind, x, out) = captured.pointee
                 tk_activate(kind, out.pointer, out.real, x.pointer, x.real, part.lowerBound, part.upperBound)
             }
         }
@@ -107,11 +112,11 @@ enum ElementwiseKernels {
     static func pixels(_ context: OperationContext) -> Kernel {
         let (x, out, pool) = (context.operands[0], context.result, context.pool)
         context.check(x.shape == out.shape && out.dtype == .u8, "the result holds bytes of the operand's part")
+        let captures = (x.place, out.place)
         return {
-            OperationContext.blocks(pool, x.count, grain: grain) { part, _ in
-                tk_pixels(
-                    out.pointer.assumingMemoryBound(to: UInt8.self), x.pointer, x.real, part.lowerBound,
-                    part.upperBound)
+            pool.blocks(x.count, grain: grain, captures) { captured, part, _ in
+                let (x, out) = captured.pointee
+                tk_pixels(out.bytes, x.pointer, x.real, part.lowerBound, part.upperBound)
             }
         }
     }
@@ -121,8 +126,10 @@ enum ElementwiseKernels {
         let count = out.shape.last ?? 1
         context.check(x.isWhole(x.rank - 2) && x.count == 2 * out.count, "value and gate are both here")
         let rows = out.count / max(1, count)
+        let (grain, captures) = (context.grain(rowElements: count), (x.place, out.place, count))
         return {
-            OperationContext.blocks(pool, rows, grain: context.grain(rowElements: count)) { part, _ in
+            pool.blocks(rows, grain: grain, captures) { captured, part, _ in
+                let (x, out, count) = captured.pointee
                 tk_gated_gelu(out.pointer, out.real, x.pointer, x.real, part.lowerBound, part.upperBound, count)
             }
         }
@@ -137,8 +144,11 @@ enum ElementwiseKernels {
             x.shape == out.shape && s.shape.last == count && s.isWhole(s.rank - 2)
                 && s.shape.dropLast(2).elementsEqual(x.shape.prefix(s.rank - 2)), "scale and shift fit the operand")
         let rowsPerModulation = max(1, rows / max(1, modulations))
+        let grain = context.grain(rowElements: count)
+        let captures = (x.place, s.place, out.place, count, rowsPerModulation)
         return {
-            OperationContext.blocks(pool, rows, grain: context.grain(rowElements: count)) { part, _ in
+            pool.blocks(rows, grain: grain, captures) { captured, part, _ in
+                let (x, s, out, count, rowsPerModulation) = captured.pointee
                 tk_modulate(
                     out.pointer, out.real, x.pointer, x.real, s.pointer, s.real, part.lowerBound, part.upperBound,
                     count, rowsPerModulation)
@@ -151,6 +161,7 @@ enum ElementwiseKernels {
         let width = context.attributes.int("width")
         let maxPeriod = context.attributes.float("maxPeriod", default: 10000)
         context.check(out.count == v.count * width && width % 2 == 0, "a number becomes an even number of waves")
-        return { tk_sinusoid(out.pointer, out.real, v.pointer, v.real, v.count, width, maxPeriod) }
+        let (values, waves) = (v.place, out.place)
+        return { tk_sinusoid(waves.pointer, waves.real, values.pointer, values.real, values.count, width, maxPeriod) }
     }
 }

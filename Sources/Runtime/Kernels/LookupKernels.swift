@@ -22,12 +22,17 @@ enum LookupKernels {
             "the result's tree nodes lie in the table's part")
         let (pool, stride) = (context.pool, out.count * out.dtype.byteCount)
         let rowBytes = count * table.dtype.byteCount
+        let lists = context.memory.list(parts.map(Stretch.init))
+        let (grain, places) = (context.grain(rowElements: count), (table.place, ids.place, out.place))
+        let first = local.lowerBound
         return {
-            for (index, part) in parts.enumerated() {
-                OperationContext.blocks(pool, ids.count, grain: context.grain(rowElements: count)) { rows, _ in
+            for index in 0..<lists.count {
+                let captures = (places, lists[index], index * stride, first, rowBytes, count)
+                pool.blocks(places.1.count, grain: grain, captures) { captured, rows, _ in
+                    let ((table, ids, out), part, offset, first, rowBytes, count) = captured.pointee
                     tk_gather_rows(
-                        out.pointer + index * stride, out.real,
-                        table.pointer + (part.lowerBound - local.lowerBound) * rowBytes, table.real,
+                        out.pointer + offset, out.real,
+                        table.pointer + (part.lowerBound - first) * rowBytes, table.real,
                         Int64(part.lowerBound), part.count, ids.integers, rows.lowerBound, rows.upperBound, count)
                 }
             }
@@ -40,9 +45,9 @@ enum LookupKernels {
         let rows = x.shape[x.rank - 2]
         context.check(x.isWhole(x.rank - 2) && index.dtype == .i32, "the sequence is whole")
         context.check(out.count == index.count * count, "the result has a row for each sequence")
+        let (from, at, to) = (x.place, index.place, out.place)
         return {
-            tk_take_rows(
-                out.pointer, out.real, x.pointer, x.real, 0, rows, index.integers, 0, index.count, count)
+            tk_take_rows(to.pointer, to.real, from.pointer, from.real, 0, rows, at.integers, 0, at.count, count)
         }
     }
 
@@ -54,9 +59,11 @@ enum LookupKernels {
             codebook.shape[1] == count && out.dtype == .f32 && out.count == z.count / max(1, count) * 3,
             "codes have the size of z")
         let lower = codebook.ranges[0].lowerBound
-        let pool = context.pool
+        let (pool, found, grain) = (context.pool, out.count / 3, context.grain(rowElements: codes * count))
+        let captures = (z.place, codebook.place, out.place, lower, codes, count)
         return {
-            OperationContext.blocks(pool, out.count / 3, grain: context.grain(rowElements: codes * count)) { rows, _ in
+            pool.blocks(found, grain: grain, captures) { captured, rows, _ in
+                let (z, codebook, out, lower, codes, count) = captured.pointee
                 tk_nearest_code(
                     out.floats, z.pointer, z.real, codebook.pointer, codebook.real, lower, codes, rows.lowerBound,
                     rows.upperBound, count)

@@ -28,13 +28,13 @@ extension MatrixProduct {
             && rows * geometry.depth >= Self.sharedElements
     }
 
-    func shape(_ range: Range<Int>) -> tk_dot_shape {
-        tk_dot_shape(
-            isa: isa, is_int8: form == .int8, n: geometry.columns, k: range.count, segment: geometry.segment)
+    /// Of a node of so many elements.
+    func shape(_ count: Int) -> tk_dot_shape {
+        tk_dot_shape(isa: isa, is_int8: form == .int8, n: geometry.columns, k: count, segment: geometry.segment)
     }
 
     /// Rows that are staged apart, and the bytes of each such block.
-    struct RowBlocks {
+    struct RowBlocks: BitwiseCopyable {
         let shape: tk_dot_shape
         let rows: Int
         let blockRows: Int
@@ -55,32 +55,66 @@ extension MatrixProduct {
 
     /// Threads stage rows together, as many blocks as there is room for, then take columns of these blocks.
     func runShared(
-        _ blocks: RowBlocks, x: UnsafeRawPointer, packed: UnsafeRawPointer, range: Range<Int>,
-        out: UnsafeMutableRawPointer, outType: tk_dtype
+        _ blocks: RowBlocks, x: UnsafeRawPointer, packed: UnsafeRawPointer, node: Node, out: UnsafeMutableRawPointer,
+        outType: tk_dtype
     ) {
-        let (depth, columns, parts) = (geometry.depth, geometry.columns, pool.threadCount)
-        let source = x.assumingMemoryBound(to: UInt16.self) + range.lowerBound
-        let (room, base) = (staged.byteCount / blocks.byteCount, scratch.shared + staged.offset)
+        let parts = pool.threadCount
         let grain = (panels + parts - 1) / parts * columnBlock
-        let size = outType == TK_BF16 ? 2 : 4
-        withUnsafePointer(to: blocks.shape) { shape in
-            for first in stride(from: 0, to: blocks.count, by: room) {
-                let held = first..<min(blocks.count, first + room)
-                pool.parallelFor(held.count * parts) { index in
-                    let rows = blocks.range(held.lowerBound + index / parts)
-                    let part = index % parts
-                    tk_dot_stage(
-                        shape, rows.count, rows.count * part / parts, rows.count * (part + 1) / parts,
-                        source + rows.lowerBound * depth, depth, base + index / parts * blocks.byteCount)
-                }
-                pool.parallelFor((columns + grain - 1) / grain) { part, thread in
-                    for block in held {
-                        let rows = blocks.range(block)
-                        tk_dot_staged(
-                            shape, rows.count, part * grain, min(columns, (part + 1) * grain),
-                            base + (block - held.lowerBound) * blocks.byteCount, packed,
-                            out + rows.lowerBound * columns * size, columns, outType, scratch.ofThread(thread))
-                    }
+        let shared = Shared(
+            blocks: blocks, x: x.assumingMemoryBound(to: UInt16.self) + node.range.lowerBound,
+            packed: packed + node.offset, out: out, outType: outType, depth: geometry.depth, columns: geometry.columns,
+            parts: parts, grain: grain, offset: staged.offset, scratch: scratch.places)
+        let room = staged.byteCount / blocks.byteCount
+        for first in stride(from: 0, to: blocks.count, by: room) {
+            let count = min(blocks.count - first, room)
+            pool.parallelFor(count * parts, (shared, first)) { captured, index, _ in
+                captured.pointee.0.stage(index, first: captured.pointee.1)
+            }
+            pool.parallelFor((geometry.columns + grain - 1) / grain, (shared, first, count)) { captured, part, thread in
+                let (shared, first, count) = captured.pointee
+                shared.multiply(part, first: first, count: count, thread: thread)
+            }
+        }
+    }
+
+    /// A product whose threads stage rows together.
+    private struct Shared: BitwiseCopyable {
+        let blocks: RowBlocks
+        let x: UnsafePointer<UInt16>
+        let packed: UnsafeRawPointer
+        let out: UnsafeMutableRawPointer
+        let outType: tk_dtype
+        let depth, columns: Int
+        /// Parts that a block is staged in; columns that a thread takes.
+        let parts, grain: Int
+        /// Where the blocks are staged, in shared scratch.
+        let offset: Int
+        let scratch: Scratch.Places
+
+        private func place(_ block: Int) -> UnsafeMutableRawPointer {
+            scratch.shared + offset + block * blocks.byteCount
+        }
+
+        /// Stages a part of a block; the first block in scratch is number `first`.
+        func stage(_ index: Int, first: Int) {
+            let rows = blocks.range(first + index / parts)
+            let part = index % parts
+            withUnsafePointer(to: blocks.shape) { shape in
+                tk_dot_stage(
+                    shape, rows.count, rows.count * part / parts, rows.count * (part + 1) / parts,
+                    x + rows.lowerBound * depth, depth, place(index / parts))
+            }
+        }
+
+        /// Multiplies all staged blocks with a part of the columns.
+        func multiply(_ part: Int, first: Int, count: Int, thread: Int) {
+            let size = outType == TK_BF16 ? 2 : 4
+            withUnsafePointer(to: blocks.shape) { shape in
+                for block in 0..<count {
+                    let rows = blocks.range(first + block)
+                    tk_dot_staged(
+                        shape, rows.count, part * grain, min(columns, (part + 1) * grain), place(block), packed,
+                        out + rows.lowerBound * columns * size, columns, outType, scratch.ofThread(thread))
                 }
             }
         }
@@ -90,7 +124,7 @@ extension MatrixProduct {
     mutating func stage(after byteCount: Int, rows: Int) {
         guard form != .f32, sharesRows(rows) else { return }
         let bytes = geometry.ranges.map { range in
-            let blocks = RowBlocks(shape(range), rows: rows)
+            let blocks = RowBlocks(shape(range.count), rows: rows)
             return blocks.byteCount * min(blocks.count, max(1, Self.stagedByteCount / max(1, blocks.byteCount)))
         }
         staged = (byteCount, bytes.max() ?? 0)

@@ -14,11 +14,18 @@ struct MatrixProduct {
     let isa: tk_isa
     let pool: ThreadPool
     let scratch: Scratch
-    private let offsets: [Int]
+    /// Tree nodes of the result.
+    let nodes: List<Node>
     /// What a thread takes of its scratch, from its start.
     let threadByteCount: Int
     /// Where rows that all threads read are staged, in the kernel's shared scratch, and the bytes there.
     var staged = (offset: 0, byteCount: 0)
+
+    /// A tree node: the elements of the local depth below it, and the byte offset of its packed weights.
+    struct Node: BitwiseCopyable {
+        let range: Stretch
+        let offset: Int
+    }
 
     /// True where f32 products go through OpenBLAS.
     static let usesOpenBLAS: Bool = {
@@ -34,7 +41,9 @@ struct MatrixProduct {
         isa = context.isa
         pool = context.pool
         scratch = context.scratch
-        offsets = WeightPacking.offsets(geometry, form, context.isa)
+        let offsets = WeightPacking.offsets(geometry, form, context.isa)
+        nodes = context.memory.list(
+            zip(geometry.ranges, offsets).map { Node(range: Stretch($0), offset: $1) })
         guard geometry.columns > 0, rows > 0 else {
             threadByteCount = 0
             return
@@ -88,14 +97,14 @@ struct MatrixProduct {
         outType: tk_dtype
     ) {
         guard rows > 0, geometry.columns > 0 else { return }
-        let range = geometry.ranges[node]
+        let node = nodes[node]
         if form == .f32 && Self.usesOpenBLAS {
-            return blas(rows: rows, x: x, packed: packed, range: range, out: out, outType: outType)
+            return blas(rows: rows, x: x, packed: packed, range: node.range.range, out: out, outType: outType)
         }
         if sharesRows(rows) {
-            let blocks = RowBlocks(shape(range), rows: rows)
-            if !range.isEmpty && blocks.byteCount <= staged.byteCount {
-                return runShared(blocks, x: x, packed: packed + offsets[node], range: range, out: out, outType: outType)
+            let blocks = RowBlocks(shape(node.range.count), rows: rows)
+            if !node.range.isEmpty && blocks.byteCount <= staged.byteCount {
+                return runShared(blocks, x: x, packed: packed, node: node, out: out, outType: outType)
             }
         }
         let parts = pool.threadCount
@@ -105,43 +114,58 @@ struct MatrixProduct {
         let panelGrain = byColumns ? (panels + parts - 1) / parts : panels
         let rowParts = (rows + rowGrain - 1) / rowGrain
         let panelParts = (panels + panelGrain - 1) / panelGrain
-        pool.parallelFor(rowParts * panelParts) { index, thread in
+        let call = Call(rows: rows, x: x, packed: packed, node: node, out: out, outType: outType)
+        let grains = (rowGrain, panelParts, panelGrain * columnBlock)
+        pool.parallelFor(rowParts * panelParts, (core, call, grains)) { captured, index, thread in
+            let (core, call, (rowGrain, panelParts, columnGrain)) = captured.pointee
             let row = index / panelParts * rowGrain
-            let column = index % panelParts * panelGrain * columnBlock
-            block(
-                rows: row..<min(rows, row + rowGrain),
-                columns: column..<min(geometry.columns, column + panelGrain * columnBlock), range: range, x: x,
-                packed: packed, offset: offsets[node], out: out, outType: outType, thread: thread)
+            let column = index % panelParts * columnGrain
+            core.run(
+                call, rows: row..<min(call.rows, row + rowGrain),
+                columns: column..<min(core.columns, column + columnGrain), thread: thread)
         }
     }
 
-    /// Computes a node of a few rows on one thread, inside a loop of the pool; not with OpenBLAS.
-    func runAlone(
-        rows: Int, x: UnsafeRawPointer, packed: UnsafeRawPointer, node: Int, out: UnsafeMutableRawPointer,
-        outType: tk_dtype, thread: Int
-    ) {
-        block(
-            rows: 0..<rows, columns: 0..<geometry.columns, range: geometry.ranges[node], x: x, packed: packed,
-            offset: offsets[node], out: out, outType: outType, thread: thread)
+    /// What is multiplied in a call, and where the result goes.
+    struct Call: BitwiseCopyable {
+        let rows: Int
+        let x: UnsafeRawPointer
+        let packed: UnsafeRawPointer
+        let node: Node
+        let out: UnsafeMutableRawPointer
+        let outType: tk_dtype
     }
 
-    private func block(
-        rows: Range<Int>, columns: Range<Int>, range: Range<Int>, x: UnsafeRawPointer, packed: UnsafeRawPointer,
-        offset: Int, out: UnsafeMutableRawPointer, outType: tk_dtype, thread: Int
-    ) {
-        let (n, depth) = (geometry.columns, geometry.depth)
-        if form != .f32 {
-            let product = form == .int8 ? tk_dot_s8 : tk_dot_bf16
-            product(
-                isa, rows.lowerBound, rows.upperBound, columns.lowerBound, columns.upperBound, n, range.count,
-                geometry.segment, x.assumingMemoryBound(to: UInt16.self) + range.lowerBound, depth, packed + offset,
-                out, n, outType, scratch.ofThread(thread))
-        } else {
-            tk_dot_f32(
-                isa, rows.lowerBound, rows.upperBound, columns.lowerBound, columns.upperBound, depth, range.lowerBound,
-                range.upperBound, geometry.segment, x.assumingMemoryBound(to: Float.self) + range.lowerBound, depth,
-                packed.assumingMemoryBound(to: Float.self), out, n, outType)
+    /// A product as one thread computes a part of it, inside a loop of the pool; not with OpenBLAS.
+    struct Core: BitwiseCopyable {
+        let form: ProductForm
+        let isa: tk_isa
+        let columns, depth, segment: Int
+        let scratch: Scratch.Places
+
+        /// Computes some rows and columns of a node.
+        func run(_ call: Call, rows: Range<Int>, columns range: Range<Int>, thread: Int) {
+            let (first, end) = (call.node.range.lowerBound, call.node.range.upperBound)
+            if form != .f32 {
+                let product = form == .int8 ? tk_dot_s8 : tk_dot_bf16
+                product(
+                    isa, rows.lowerBound, rows.upperBound, range.lowerBound, range.upperBound, columns, end - first,
+                    segment, call.x.assumingMemoryBound(to: UInt16.self) + first, depth,
+                    call.packed + call.node.offset, call.out, columns, call.outType, scratch.ofThread(thread))
+            } else {
+                tk_dot_f32(
+                    isa, rows.lowerBound, rows.upperBound, range.lowerBound, range.upperBound, depth, first, end,
+                    segment, call.x.assumingMemoryBound(to: Float.self) + first, depth,
+                    call.packed.assumingMemoryBound(to: Float.self), call.out, columns, call.outType)
+            }
         }
+    }
+
+    /// What loops see of the product.
+    var core: Core {
+        Core(
+            form: form, isa: isa, columns: geometry.columns, depth: geometry.depth, segment: geometry.segment,
+            scratch: scratch.places)
     }
 
     // MARK: OpenBLAS
@@ -158,8 +182,10 @@ struct MatrixProduct {
     ) {
         let size = outType == TK_BF16 ? 2 : 4
         let n = geometry.columns
-        OperationContext.blocks(pool, rows, grain: Self.blasRows) { part, thread in
-            let sums = scratch.ofThread(thread).assumingMemoryBound(to: Float.self)
+        let grain = Self.blasRows
+        pool.parallelFor((rows + grain - 1) / grain) { index, thread in
+            let part = index * grain..<min(rows, (index + 1) * grain)
+            let sums = scratch.places.ofThread(thread).assumingMemoryBound(to: Float.self)
             let elements = part.count * n
             var levels: [Int] = []
             for first in stride(from: range.lowerBound, to: range.upperBound, by: geometry.segment) {

@@ -35,13 +35,13 @@ enum MovementKernels {
         default: break
         }
         let copy = copy(of: out.buffer.box, x, map, context)
-        let pool = context.pool
-        return { copy.run(pool, from: x.pointer, to: out.pointer) }
+        let (pool, from, to) = (context.pool, x.place, out.place)
+        return { copy.run(pool, from: from.pointer, to: to.pointer) }
     }
 
     /// Fills a region of the result (in whole-value indices) from an operand.
     private static func copy(
-        of region: Box, _ x: Operand, _ map: [Index], _ context: OperationContext
+        of region: Box, _ x: Operand, _ map: [Index], _ context: OperationContext, memory: KernelMemory? = nil
     ) -> StridedCopy {
         let (out, size) = (context.result, x.dtype.byteCount)
         let from = StridedCopy.strides(x.shape, size)
@@ -57,16 +57,18 @@ enum MovementKernels {
         return StridedCopy(
             extents: region.dims, sourceStrides: strides, destinationStrides: to, sourceOffset: offset,
             destinationOffset: zip(start, to).reduce(0) { $0 + $1.0 * $1.1 }, elementByteCount: size,
-            threads: context.pool.threadCount)
+            memory: memory ?? context.memory, threads: context.pool.threadCount)
     }
 
     /// The region of the result that an operand standing `low` elements into it fills, and the copy.
-    private static func shifted(_ x: Operand, low: [Int], _ context: OperationContext) -> (Box, StridedCopy) {
+    private static func shifted(
+        _ x: Operand, low: [Int], _ context: OperationContext, memory: KernelMemory? = nil
+    ) -> (Box, StridedCopy) {
         let inside = OperandNeeds.inside(context.result.ranges, x.buffer, low: low)
         let region = Box(
             zip(inside.ranges, low).map { ($0.lowerBound + $1)..<($0.upperBound + $1) })
         let map = low.indices.map { Index(dim: $0, offset: -low[$0]) }
-        return (region, copy(of: region, x, map, context))
+        return (region, copy(of: region, x, map, context, memory: memory))
     }
 
     private static func pad(_ context: OperationContext) -> Kernel {
@@ -74,39 +76,42 @@ enum MovementKernels {
         let (region, copy) = shifted(x, low: context.attributes.ints("low"), context)
         let byteCount = out.count * out.dtype.byteCount
         let isCovered = region == out.buffer.box
+        let (from, to) = (x.place, out.place)
         return {
-            if !isCovered { out.pointer.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount) }
-            copy.run(pool, from: x.pointer, to: out.pointer)
+            if !isCovered { to.pointer.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount) }
+            copy.run(pool, from: from.pointer, to: to.pointer)
         }
     }
 
     private static func concat(_ context: OperationContext) -> Kernel {
-        let (out, pool, scratch) = (context.result, context.pool, context.scratch)
+        let (out, pool, scratch) = (context.result, context.pool, context.scratch.places)
         let dim = context.attributes.int("dim", default: out.rank - 1)
         var next = 0
-        var moves: [(x: Operand, copy: StridedCopy)] = []
+        var moves: [(x: Place, copy: StridedCopy)] = []
         for x in context.operands {
             var low = [Int](repeating: 0, count: out.rank)
             low[dim] = next
             next += x.sizes[dim]
             if x.dtype == out.dtype {
-                moves.append((x, shifted(x, low: low, context).1))
+                moves.append((x.place, shifted(x, low: low, context).1))
             } else {
                 // Converted as a whole, then moved from scratch.
                 context.scratch.reserve(shared: x.count * out.dtype.byteCount)
                 var buffer = x.buffer
                 buffer.dtype = out.dtype
                 let converted = Operand(index: x.index, buffer: buffer, table: x.table)
-                moves.append((x, shifted(converted, low: low, context).1))
+                moves.append((x.place, shifted(converted, low: low, context).1))
             }
         }
+        let (list, to) = (context.memory.list(moves), out.place)
         return {
-            for (x, copy) in moves {
-                if x.dtype == out.dtype {
-                    copy.run(pool, from: x.pointer, to: out.pointer)
+            for index in 0..<list.count {
+                let (x, copy) = list[index]
+                if x.dtype == to.dtype {
+                    copy.run(pool, from: x.pointer, to: to.pointer)
                 } else {
-                    tk_convert(scratch.shared, out.real, x.pointer, x.real, x.count)
-                    copy.run(pool, from: scratch.shared, to: out.pointer)
+                    tk_convert(scratch.shared, to.real, x.pointer, x.real, x.count)
+                    copy.run(pool, from: scratch.shared, to: to.pointer)
                 }
             }
         }
@@ -114,31 +119,42 @@ enum MovementKernels {
 
     // MARK: Indices known at run time
 
-    private static func starts(_ indices: [Operand], _ most: [Int]) -> [Int] {
-        zip(indices, most).map { min(max(0, Int($0.integers[0])), $1) }
+    /// An index that a call gives, and its bound; so that what is cut lies inside.
+    private struct Start: BitwiseCopyable {
+        let index: Place
+        let most: Int
+
+        var value: Int { min(max(0, Int(index.integers[0])), most) }
     }
 
     private static func dynamicSlice(_ context: OperationContext) -> Kernel {
         let (x, out, pool) = (context.operands[0], context.result, context.pool)
-        let indices = Array(context.operands.dropFirst())
+        let indices = context.operands.dropFirst()
         let most = zip(x.sizes, context.attributes.ints("sizes")).map { $0 - $1 }
         let copy = copy(of: out.buffer.box, x, (0..<out.rank).map { Index(dim: $0) }, context)
-        let strides = StridedCopy.strides(x.shape, x.dtype.byteCount)
+        let strides = context.memory.list(StridedCopy.strides(x.shape, x.dtype.byteCount))
+        let starts = context.memory.list(zip(indices, most).map { Start(index: $0.place, most: $1) })
+        let (from, to) = (x.place, out.place)
         return {
-            let delta = zip(starts(indices, most), strides).reduce(0) { $0 + $1.0 * $1.1 }
-            copy.run(pool, from: x.pointer, to: out.pointer, sourceDelta: delta)
+            var delta = 0
+            for dim in 0..<starts.count { delta += starts[dim].value * strides[dim] }
+            copy.run(pool, from: from.pointer, to: to.pointer, sourceDelta: delta)
         }
     }
 
     private static func dynamicUpdate(_ context: OperationContext) -> Kernel {
         let (x, update, out, pool) = (context.operands[0], context.operands[1], context.result, context.pool)
-        let indices = Array(context.operands.dropFirst(2))
+        let indices = context.operands.dropFirst(2)
         let most = zip(x.sizes, update.sizes).map { $0 - $1 }
         let copy = copy(of: out.buffer.box, x, (0..<out.rank).map { Index(dim: $0) }, context)
+        let starts = zip(indices, most).map { Start(index: $0.place, most: $1) }
+        let (from, to) = (x.place, out.place)
         return {
-            copy.run(pool, from: x.pointer, to: out.pointer)
-            let part = shifted(update, low: starts(indices, most), context).1
-            part.run(pool, from: update.pointer, to: out.pointer)
+            copy.run(pool, from: from.pointer, to: to.pointer)
+            // The one kernel that allocates: which part of the update is here follows from where it goes.
+            let memory = KernelMemory()
+            let part = shifted(update, low: starts.map(\.value), context, memory: memory).1
+            withExtendedLifetime(memory) { part.run(pool, from: update.place.pointer, to: to.pointer) }
         }
     }
 
@@ -155,8 +171,10 @@ enum MovementKernels {
             case .i32: UInt32(bitPattern: Int32(clamping: Int(max(-0x1p31, min(value, 0x1p31)))))
             default: UInt32(UInt8(clamping: Int(max(-1, min(value, 256)))))
             }
+        let captures = (out.place, pattern, size)
         return {
-            OperationContext.blocks(pool, out.count, grain: 1 << 15) { part, _ in
+            pool.blocks(captures.0.count, grain: 1 << 15, captures) { captured, part, _ in
+                let (out, pattern, size) = captured.pointee
                 withUnsafeBytes(of: pattern) { bytes in
                     // Little-endian: the low bytes are the element.
                     if let base = bytes.baseAddress {
@@ -176,9 +194,11 @@ enum MovementKernels {
         let (element, size) = (Int32(out.element.rawValue), out.dtype.byteCount)
         let blocks = out.count / max(1, block)
         let pool = context.pool
+        let captures = (out.place, element, block * size, range.lowerBound, range.count, inner)
         return {
-            pool.parallelFor(blocks) { index in
-                tk_count_up(out.pointer + index * block * size, element, range.lowerBound, range.count, inner)
+            pool.parallelFor(blocks, captures) { captured, index, _ in
+                let (out, element, stride, first, count, inner) = captured.pointee
+                tk_count_up(out.pointer + index * stride, element, first, count, inner)
             }
         }
     }

@@ -14,9 +14,11 @@ enum NormalizationKernels {
             "weights have the size of a row, which is whole")
         let eps = Float(context.attributes.float("eps"))
         let isRMS = context.opcode == .rmsNorm
-        let pool = context.pool
+        let (pool, grain) = (context.pool, context.grain(rowElements: count))
+        let captures = (x.place, weight.place, bias?.place, out.place, isRMS, count, eps)
         return {
-            OperationContext.blocks(pool, rows, grain: context.grain(rowElements: count)) { part, _ in
+            pool.blocks(rows, grain: grain, captures) { captured, part, _ in
+                let (x, weight, bias, out, isRMS, count, eps) = captured.pointee
                 if isRMS {
                     tk_rms_norm(
                         out.pointer, out.real, x.pointer, x.real, weight.pointer, weight.real, part.lowerBound,
@@ -48,10 +50,16 @@ enum NormalizationKernels {
         let (leafCount, rowElements) = (leaves.ranges.count, width * channels)
         let pictureElements = x.shape[rank - 3] * rowElements
         context.scratch.reserve(shared: pictures * leafCount * groups * 4, perThread: (3 * channels + groups) * 4)
-        let (pool, scratch) = (context.pool, context.scratch)
+        let (pool, scratch) = (context.pool, context.scratch.places)
+        let shape = (width, channels, groups, leafCount, rowElements, pictureElements)
+        let captures = (x.place, sums?.place, leaves, scratch, shape, divisor)
+        let result = out.place
         return {
             let partials = scratch.shared.assumingMemoryBound(to: Float.self)
-            pool.parallelFor(pictures * leafCount) { index, thread in
+            pool.parallelFor(pictures * leafCount, captures) { captured, index, thread in
+                let (x, sums, leaves, scratch, shape, divisor) = captured.pointee
+                let (width, channels, groups, leafCount, rowElements, pictureElements) = shape
+                let partials = scratch.shared.assumingMemoryBound(to: Float.self)
                 let (picture, leaf) = (index / leafCount, index % leafCount)
                 let rows = leaves.ranges[leaf]
                 let own = scratch.ofThread(thread).assumingMemoryBound(to: Float.self)
@@ -65,10 +73,11 @@ enum NormalizationKernels {
                     groups, sums == nil ? nil : means, own)
             }
             for picture in 0..<pictures {
-                for (node, part) in leaves.nodes.enumerated() {
+                for node in 0..<leaves.nodes.count {
+                    let part = leaves.nodes[node]
                     let first = partials + (picture * leafCount + part.lowerBound) * groups
                     tk_tree_fold(first, part.count, groups, groups)
-                    (out.floats + (node * pictures + picture) * groups).update(from: first, count: groups)
+                    (result.floats + (node * pictures + picture) * groups).update(from: first, count: groups)
                 }
             }
         }
@@ -91,11 +100,15 @@ enum NormalizationKernels {
         let activation = ElementwiseKernels.kind(context.attributes.text("activation", default: "none"))
         context.check(activation == TK_SILU || activation == TK_NO_ACTIVATION, "the activation is silu or none")
         context.scratch.reserve(perThread: 2 * channels * 4)
-        let (pool, scratch) = (context.pool, context.scratch)
+        let (pool, grain) = (context.pool, 4 * context.grain(rowElements: channels))
         let (size, outSize) = (pixels * channels * x.dtype.byteCount, pixels * channels * out.dtype.byteCount)
+        let places = (x.place, sums.place, squares.place, weight.place, bias.place, out.place)
+        let numbers = (channels, groups, count, eps, activation, size, outSize, context.scratch.places)
         return {
             for picture in 0..<pictures {
-                OperationContext.blocks(pool, pixels, grain: 4 * context.grain(rowElements: channels)) { part, thread in
+                pool.blocks(pixels, grain: grain, (places, numbers, picture)) { captured, part, thread in
+                    let ((x, sums, squares, weight, bias, out), numbers, picture) = captured.pointee
+                    let (channels, groups, count, eps, activation, size, outSize, scratch) = numbers
                     tk_group_normalize(
                         out.pointer + picture * outSize, out.real, x.pointer + picture * size, x.real,
                         sums.floats + picture * groups, squares.floats + picture * groups, weight.pointer, weight.real,
@@ -120,11 +133,15 @@ enum NormalizationKernels {
         let allChannels = Float(context.attributes.float("channels"))
         let eps = Float(context.attributes.float("eps"))
         context.scratch.reserve(perThread: 3 * channels * 4)
-        let (pool, scratch) = (context.pool, context.scratch)
+        let (pool, grain) = (context.pool, 4 * context.grain(rowElements: channels))
         let (size, outSize) = (pixels * channels * x.dtype.byteCount, pixels * channels * out.dtype.byteCount)
+        let places = (x.place, squares.place, norms.place, gamma.place, beta.place, out.place)
+        let numbers = (channels, allChannels, eps, size, outSize, context.scratch.places)
         return {
             for picture in 0..<pictures {
-                OperationContext.blocks(pool, pixels, grain: 4 * context.grain(rowElements: channels)) { part, thread in
+                pool.blocks(pixels, grain: grain, (places, numbers, picture)) { captured, part, thread in
+                    let ((x, squares, norms, gamma, beta, out), numbers, picture) = captured.pointee
+                    let (channels, allChannels, eps, size, outSize, scratch) = numbers
                     tk_response_norm(
                         out.pointer + picture * outSize, out.real, x.pointer + picture * size, x.real,
                         squares.floats + picture * channels, norms.floats[picture], gamma.pointer, gamma.real,

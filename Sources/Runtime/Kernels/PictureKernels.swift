@@ -22,11 +22,16 @@ enum PictureKernels {
         let pictures = out.shape.dropLast(3).reduce(1, *)
         let pictureBytes = x.shape.suffix(3).reduce(1, *) * x.dtype.byteCount
         let rowBytes = width * channels * out.dtype.byteCount
-        let (pool, scratch) = (context.pool, context.scratch)
+        let (pool, scratch, filters) = (context.pool, context.scratch.places, weights.place)
+        let shape = (rows, rowBytes, pictureBytes, lower, height, width, channels, first)
+        let captures = (x.place, out.place, scratch, shape)
         return {
             let floats = scratch.shared.assumingMemoryBound(to: Float.self)
-            tk_depthwise_weights(floats, weights.pointer, weights.real, channels)
-            pool.parallelFor(pictures * rows) { index in
+            tk_depthwise_weights(floats, filters.pointer, filters.real, channels)
+            pool.parallelFor(pictures * rows, captures) { captured, index, _ in
+                let (x, out, scratch, shape) = captured.pointee
+                let (rows, rowBytes, pictureBytes, lower, height, width, channels, first) = shape
+                let floats = scratch.shared.assumingMemoryBound(to: Float.self)
                 tk_depthwise_row(
                     out.pointer + index * rowBytes, out.real, x.pointer + index / rows * pictureBytes, x.real, lower,
                     height, width, channels, first + index % rows, floats)
@@ -45,8 +50,10 @@ enum PictureKernels {
         let rowBytes = 2 * width * channels * x.dtype.byteCount
         let outBytes = 2 * width * channels * out.dtype.byteCount
         let rows = x.count / max(1, 2 * width * channels)
+        let captures = (x.place, out.place, rowBytes, outBytes, width, channels)
         return {
-            pool.parallelFor(rows) { row in
+            pool.parallelFor(rows, captures) { captured, row, _ in
+                let (x, out, rowBytes, outBytes, width, channels) = captured.pointee
                 tk_space_to_depth_row(
                     out.pointer + row * outBytes, out.real, x.pointer + row * rowBytes, x.real, width, channels)
             }
@@ -64,8 +71,10 @@ enum PictureKernels {
         let rowBytes = 4 * width * channels * x.dtype.byteCount
         let outBytes = 4 * width * channels * out.dtype.byteCount
         let rows = x.count / max(1, 4 * width * channels)
+        let captures = (x.place, out.place, rowBytes, outBytes, width, channels)
         return {
-            pool.parallelFor(rows) { row in
+            pool.parallelFor(rows, captures) { captured, row, _ in
+                let (x, out, rowBytes, outBytes, width, channels) = captured.pointee
                 tk_depth_to_space_row(
                     out.pointer + row * outBytes, out.real, x.pointer + row * rowBytes, x.real, width, channels)
             }

@@ -4,7 +4,7 @@
 /// elements a patch and N channels, patches and their staged copy are written and read once each, 8K bytes a pixel of
 /// bf16 against 2KN operations: from the second-level cache some per cent of the time, from memory as long as the
 /// product itself where N is 128.
-struct PixelBlocks {
+struct PixelBlocks: BitwiseCopyable {
     /// Bytes of patches, with their staged copy, that stay in a core's cache beside a panel of weights.
     private static let patchByteCount = 640 << 10
     /// Packed weights that stay near enough to be read for every block.

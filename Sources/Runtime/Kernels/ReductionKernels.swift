@@ -5,7 +5,7 @@ import Tensor
 /// Sums and maxima over dimensions, leaf by leaf, combined in the reduction tree.
 enum ReductionKernels {
     /// The operand seen as [outer, reduced, inner]; reduced dimensions that do not follow each other go by offsets.
-    private struct Layout {
+    private struct Layout: BitwiseCopyable {
         var outer = 1
         /// Elements for each index of the first reduced dimension.
         var inside = 1
@@ -16,8 +16,48 @@ enum ReductionKernels {
         var isRun = false
         /// Indices along the first reduced dimension that are here.
         var length = 1
-        /// Element offset of each result, and of each element below one index of the first reduced dimension.
-        var scattered: (results: [Int], reduced: [Int], stride: Int)?
+        /// Element offset of each result; of each element that is reduced, ``perIndex`` of them below one index of the
+        /// first reduced dimension.
+        var scattered: (results: List<Int>, reduced: List<Int>, perIndex: Int)?
+    }
+
+    /// What becomes of one leaf of one row.
+    private protocol LeafSum: BitwiseCopyable {
+        /// Writes the leaf's value for each inner index.
+        func write(row: Int, leaf: Stretch, to sums: UnsafeMutablePointer<Float>)
+    }
+
+    private struct Reduced: LeafSum {
+        let kind: tk_reduction
+        let x: Place
+        let layout: Layout
+
+        func write(row: Int, leaf: Stretch, to sums: UnsafeMutablePointer<Float>) {
+            let offset = row * layout.length * layout.inside * layout.inner
+            let start = offset + leaf.lowerBound * layout.inside * layout.inner
+            let count = leaf.count * layout.inside
+            if let scattered = layout.scattered {
+                let offsets = scattered.reduced.baseAddress.map { $0 + leaf.lowerBound * scattered.perIndex }
+                for index in 0..<scattered.results.count {
+                    sums[index] = tk_reduce_gather(
+                        kind, x.pointer, x.real, scattered.results[index], offsets, leaf.count * scattered.perIndex)
+                }
+            } else if layout.isRun {
+                sums[0] = tk_reduce_run(kind, x.pointer, x.real, start, count)
+            } else {
+                tk_reduce_rows(kind, sums, x.pointer, x.real, start, count, layout.inner)
+            }
+        }
+    }
+
+    private struct Exponentials: LeafSum {
+        let x: Place
+        let greatest: Place
+        let count: Int
+
+        func write(row: Int, leaf: Stretch, to sums: UnsafeMutablePointer<Float>) {
+            sums[0] = tk_sum_exp(x.pointer, x.real, row * count + leaf.lowerBound, leaf.count, greatest.floats[row])
+        }
     }
 
     static func reduce(_ context: OperationContext) -> Kernel {
@@ -33,25 +73,12 @@ enum ReductionKernels {
         }
         let reduced = context.attributes.ints("dims").sorted()
         guard let first = reduced.first else { return ArithmeticKernels.cast(context) }
-        let layout = layout(x, reduced)
+        let layout = layout(x, reduced, context.memory)
         context.check(layout.outer * layout.inner == out.count, "the result has the remaining dimensions")
         let leaves = leaves(kind, first, layout, context)
-        let real = x.real
-        return tree(context, leaves, outer: layout.outer, inner: layout.inner) { row, leaf, sums in
-            let offset = row * layout.length * layout.inside * layout.inner
-            let start = offset + leaf.lowerBound * layout.inside * layout.inner
-            let count = leaf.count * layout.inside
-            if let scattered = layout.scattered {
-                for (index, result) in scattered.results.enumerated() {
-                    let offsets = leaf.flatMap { i in scattered.reduced.map { $0 + i * scattered.stride } }
-                    sums[index] = tk_reduce_gather(kind, x.pointer, real, result, offsets, offsets.count)
-                }
-            } else if layout.isRun {
-                sums[0] = tk_reduce_run(kind, x.pointer, real, start, count)
-            } else {
-                tk_reduce_rows(kind, sums, x.pointer, real, start, count, layout.inner)
-            }
-        }
+        return tree(
+            context, leaves, outer: layout.outer, inner: layout.inner,
+            Reduced(kind: kind, x: x.place, layout: layout))
     }
 
     static func sumExp(_ context: OperationContext) -> Kernel {
@@ -61,30 +88,31 @@ enum ReductionKernels {
             greatest.count == out.count && out.count == x.shape.dropLast().reduce(1, *) && greatest.dtype == .f32,
             "there is a maximum for each row")
         let leaves = ReductionLeaves(dimension: x.rank - 1, operand: x, result: out, context)
-        let real = x.real
-        return tree(context, leaves, outer: out.count, inner: 1) { row, leaf, sums in
-            sums[0] = tk_sum_exp(
-                x.pointer, real, row * count + leaf.lowerBound, leaf.count, greatest.floats[row])
-        }
+        return tree(
+            context, leaves, outer: out.count, inner: 1,
+            Exponentials(x: x.place, greatest: greatest.place, count: count))
     }
 
     /// For each outer index: all leaves of a node into scratch, folded, and written to the node's part of the result.
-    private static func tree(
-        _ context: OperationContext, _ leaves: ReductionLeaves, outer: Int, inner: Int,
-        _ leaf: @escaping (_ row: Int, _ leaf: Range<Int>, _ sums: UnsafeMutablePointer<Float>) -> Void
+    private static func tree<Leaf: LeafSum>(
+        _ context: OperationContext, _ leaves: ReductionLeaves, outer: Int, inner: Int, _ leaf: Leaf
     ) -> Kernel {
-        let out = context.result
-        let (pool, scratch) = (context.pool, context.scratch)
+        let (pool, out) = (context.pool, context.result.place)
         let most = leaves.nodes.map(\.count).max() ?? 0
         context.scratch.reserve(perThread: most * inner * 4)
-        let size = out.dtype.byteCount
-        let elements = max(1, context.operands[0].count / max(1, outer))
+        let grain = context.grain(rowElements: max(1, context.operands[0].count / max(1, outer)))
+        let captures = (leaf, leaves, out, out.dtype.byteCount, outer, inner, context.scratch.places)
         return {
-            OperationContext.blocks(pool, outer, grain: context.grain(rowElements: elements)) { rows, thread in
+            pool.blocks(outer, grain: grain, captures) { captured, rows, thread in
+                let (leaf, leaves, out, size, outer, inner, scratch) = captured.pointee
                 let sums = scratch.ofThread(thread).assumingMemoryBound(to: Float.self)
                 for row in rows {
-                    for (node, part) in leaves.nodes.enumerated() {
-                        for (slot, index) in part.enumerated() { leaf(row, leaves.ranges[index], sums + slot * inner) }
+                    for node in 0..<leaves.nodes.count {
+                        let part = leaves.nodes[node]
+                        for slot in 0..<part.count {
+                            let range = leaves.ranges[part.lowerBound + slot]
+                            leaf.write(row: row, leaf: range, to: sums + slot * inner)
+                        }
                         tk_tree_fold(sums, part.count, inner, inner)
                         tk_convert(
                             out.pointer + (node * outer + row) * inner * size, out.real, sums, TK_F32, inner)
@@ -102,10 +130,10 @@ enum ReductionKernels {
             return ReductionLeaves(
                 dimension: first, operand: context.operands[0], result: context.result, context)
         }
-        return ReductionLeaves(ranges: [0..<layout.length], nodes: [0..<1])
+        return ReductionLeaves(ranges: [0..<layout.length], nodes: [0..<1], context.memory)
     }
 
-    private static func layout(_ x: Operand, _ reduced: [Int]) -> Layout {
+    private static func layout(_ x: Operand, _ reduced: [Int], _ memory: KernelMemory) -> Layout {
         let (first, last) = (reduced[0], reduced[reduced.count - 1])
         var layout = Layout()
         layout.length = x.shape[first]
@@ -125,7 +153,9 @@ enum ReductionKernels {
         }
         let results = offsets(x.shape.indices.filter { !reduced.contains($0) })
         layout.inner = results.count
-        layout.scattered = (results, offsets(Array(reduced.dropFirst())), strides[first])
+        let below = offsets(Array(reduced.dropFirst()))
+        let all = (0..<layout.length).flatMap { index in below.map { $0 + index * strides[first] } }
+        layout.scattered = (memory.list(results), memory.list(all), below.count)
         return layout
     }
 }

@@ -1,15 +1,15 @@
 import Program
 
 /// The leaves of a reduction that are computed here, and the tree nodes of the result that they make up.
-struct ReductionLeaves {
+struct ReductionLeaves: BitwiseCopyable {
     /// For each leaf its indices along the reduced dimension, in the operand's part.
-    let ranges: [Range<Int>]
+    let ranges: List<Stretch>
     /// For each tree node of the result its leaves, as indices into ``ranges``.
-    let nodes: [Range<Int>]
+    let nodes: List<Stretch>
 
-    init(ranges: [Range<Int>], nodes: [Range<Int>]) {
-        self.ranges = ranges
-        self.nodes = nodes
+    init(ranges: [Range<Int>], nodes: [Range<Int>], _ memory: KernelMemory) {
+        self.ranges = memory.list(ranges.map(Stretch.init))
+        self.nodes = memory.list(nodes.map(Stretch.init))
     }
 
     init(dimension: Int, operand: Operand, result: Operand, _ context: OperationContext) {
@@ -20,11 +20,11 @@ struct ReductionLeaves {
             let leaves =
                 local.isEmpty
                 ? 0..<0 : (local.lowerBound / dim.granule)..<((local.upperBound - 1) / dim.granule + 1)
-            ranges = leaves.map {
+            let ranges = leaves.map {
                 let elements = dim.elements($0..<($0 + 1)).clamped(to: local)
                 return (elements.lowerBound - local.lowerBound)..<(elements.upperBound - local.lowerBound)
             }
-            nodes = [0..<ranges.count]
+            self.init(ranges: ranges, nodes: [0..<ranges.count], context.memory)
             return
         }
         context.check(
@@ -43,7 +43,6 @@ struct ReductionLeaves {
             }
             nodes.append(first..<ranges.count)
         }
-        self.ranges = ranges
-        self.nodes = nodes
+        self.init(ranges: ranges, nodes: nodes, context.memory)
     }
 }

@@ -4,7 +4,7 @@ import Tensor
 /// ``Opcode/reshape`` between any two boxes, as runs of elements that follow each other on both sides.
 enum ReshapeKernel {
     /// Elements of one group of dimensions that follow each other in the operand's part and in the result's.
-    private struct Run {
+    private struct Run: BitwiseCopyable {
         var source: Int
         var destination: Int
         var count: Int
@@ -43,13 +43,18 @@ enum ReshapeKernel {
             let copy = StridedCopy(
                 extents: [all[0].count], sourceStrides: [size], destinationStrides: [size],
                 sourceOffset: all[0].source * size, destinationOffset: all[0].destination * size,
-                elementByteCount: size, threads: pool.threadCount)
-            return { copy.run(pool, from: x.pointer, to: out.pointer) }
+                elementByteCount: size, memory: context.memory, threads: pool.threadCount)
+            let (from, to) = (x.place, out.place)
+            return { copy.run(pool, from: from.pointer, to: to.pointer) }
         }
+        let captures = (context.memory.list(all), x.place, out.place, size)
+        let grain = context.grain(rowElements: average)
         return {
-            let (from, to) = (x.pointer, out.pointer)
-            OperationContext.blocks(pool, all.count, grain: context.grain(rowElements: average)) { part, _ in
-                for run in all[part] {
+            pool.blocks(captures.0.count, grain: grain, captures) { captured, part, _ in
+                let (all, x, out, size) = captured.pointee
+                let (from, to) = (x.pointer, out.pointer)
+                for index in part {
+                    let run = all[index]
                     (to + run.destination * size).copyMemory(
                         from: from + run.source * size, byteCount: run.count * size)
                 }

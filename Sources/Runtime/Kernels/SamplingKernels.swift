@@ -23,11 +23,13 @@ enum SamplingKernels {
         let halves = logits.sizes[0]
         let (size, outSize) = (count * logits.dtype.byteCount, count * out.dtype.byteCount)
         let pool = context.pool
+        let captures = (logits.place, scale.place, out.place, halves == 2 ? batch * size : 0, size, outSize)
         return {
             for picture in 0..<batch {
-                let first = logits.pointer + picture * size
-                let second = halves == 2 ? first + batch * size : nil
-                OperationContext.blocks(pool, count, grain: 16384) { part, _ in
+                pool.blocks(count, grain: 16384, (captures, picture)) { captured, part, _ in
+                    let ((logits, scale, out, distance, size, outSize), picture) = captured.pointee
+                    let first = logits.pointer + picture * size
+                    let second = distance > 0 ? first + distance : nil
                     tk_guide(
                         out.pointer + picture * outSize, out.real, first, second, logits.real, part.lowerBound,
                         part.upperBound, scale.floats[picture])
@@ -37,7 +39,7 @@ enum SamplingKernels {
     }
 
     /// Positions of the local part in the whole token grid [B, Y, X]: what random numbers are counted by.
-    private struct Grid {
+    private struct Grid: BitwiseCopyable {
         let rows: Int
         let columns: Int
         let firstRow: Int
@@ -74,12 +76,14 @@ enum SamplingKernels {
         }
         let grid = Grid(logits)
         let first = logits.ranges[3].lowerBound
-        let pool = context.pool
+        let (pool, grain) = (context.pool, context.grain(rowElements: 8 * count))
+        let captures = (logits.place, operand?.place, out.place, noise, grid, first, count)
         return {
-            let given = noise == TK_NOISE_GIVEN ? operand?.pointer : nil
-            let givenType = noise == TK_NOISE_GIVEN ? operand?.real ?? TK_F32 : TK_F32
-            let rng = noise == TK_NOISE_GENERATED ? operand?.integers : nil
-            OperationContext.blocks(pool, tokens, grain: context.grain(rowElements: 8 * count)) { part, _ in
+            pool.blocks(tokens, grain: grain, captures) { captured, part, _ in
+                let (logits, operand, out, noise, grid, first, count) = captured.pointee
+                let given = noise == TK_NOISE_GIVEN ? operand?.pointer : nil
+                let givenType = noise == TK_NOISE_GIVEN ? operand?.real ?? TK_F32 : TK_F32
+                let rng = noise == TK_NOISE_GENERATED ? operand?.integers : nil
                 for token in part {
                     tk_choose(
                         out.floats + token * 3, logits.pointer, logits.real, token * count, first, count, noise,
@@ -93,7 +97,8 @@ enum SamplingKernels {
         let (choice, out) = (context.operands[0], context.result)
         context.check(
             choice.dtype == .f32 && out.dtype == .i32 && choice.count == out.count * 3, "triples become indices")
-        return { tk_choice_index(out.integers, choice.floats, out.count) }
+        let (choices, indices) = (choice.place, out.place)
+        return { tk_choice_index(indices.integers, choices.floats, indices.count) }
     }
 
     static func acceptTokens(_ context: OperationContext) -> Kernel {
@@ -102,7 +107,8 @@ enum SamplingKernels {
             tokens.dtype == .i32 && out.dtype == .i32 && choice.dtype == .f32 && tokens.shape == out.shape
                 && choice.count == out.count * 3, "there is a choice for each token")
         let mask = Int32(context.attributes.int("maskToken"))
-        return { tk_accept_tokens(out.integers, tokens.integers, choice.floats, out.count, mask) }
+        let (old, choices, new) = (tokens.place, choice.place, out.place)
+        return { tk_accept_tokens(new.integers, old.integers, choices.floats, new.count, mask) }
     }
 
     static func confidence(_ context: OperationContext) -> Kernel {
@@ -124,7 +130,11 @@ enum SamplingKernels {
         }
         let mask = Int32(context.attributes.int("maskToken"))
         let grid = Grid(out)
+        let places = (tokens.place, choice.place, greatest.place, sums.place, temperature.place, out.place)
+        let noisePlace = operand?.place
         return {
+            let (tokens, choice, greatest, sums, temperature, out) = places
+            let operand = noisePlace
             for token in 0..<out.count {
                 let picture = grid.picture(token)
                 var gumbel: Float = 0
@@ -150,9 +160,11 @@ enum SamplingKernels {
         let count = out.shape.dropFirst().reduce(1, *)
         let mask = Int32(context.attributes.int("maskToken"))
         context.scratch.reserve(shared: count * 4)
-        let scratch = context.scratch
+        let (scratch, pictures) = (context.scratch.places, out.shape[0])
+        let places = (sampled.place, confidence.place, maskCount.place, out.place)
         return {
-            for picture in 0..<out.shape[0] {
+            let (sampled, confidence, maskCount, out) = places
+            for picture in 0..<pictures {
                 tk_remask(
                     out.integers + picture * count, sampled.integers + picture * count, confidence.pointer,
                     confidence.real, picture * count, count, maskCount.integers[picture], mask,

@@ -17,7 +17,7 @@ enum WindowKernels {
     }
 
     /// The rows of all pictures of the result's part.
-    private struct Rows {
+    private struct Rows: BitwiseCopyable {
         let pictures: Int
         let rows: Int
         let columns: Int
@@ -45,8 +45,10 @@ enum WindowKernels {
         let window = window(context, context.attributes.ints("window"))
         let rows = Rows(context)
         let size = x.dtype.byteCount
+        let captures = (x.place, out.place, window, rows, size)
         return {
-            pool.parallelFor(rows.pictures * rows.rows) { index in
+            pool.parallelFor(rows.pictures * rows.rows, captures) { captured, index, _ in
+                let (x, out, window, rows, size) = captured.pointee
                 withUnsafePointer(to: window) { window in
                     tk_max_pool(
                         window, out.pointer, out.real, rows.offset(index),
@@ -65,8 +67,10 @@ enum WindowKernels {
         let first = x.rank - 3
         let (held, columns) = (x.ranges[first], x.shape[first + 1])
         let lower = x.ranges[first + 1].lowerBound
+        let captures = (x.place, out.place, rows, Stretch(held), columns, pixel, factor, lower)
         return {
-            pool.parallelFor(rows.pictures * rows.rows) { index in
+            pool.parallelFor(rows.pictures * rows.rows, captures) { captured, index, _ in
+                let (x, out, rows, held, columns, pixel, factor, lower) = captured.pointee
                 let row = (rows.firstRow + index % rows.rows) / factor - held.lowerBound
                 let picture = index / rows.rows
                 tk_enlarge_row(
@@ -79,10 +83,12 @@ enum WindowKernels {
 
     // MARK: Convolution
 
+    private static let columnBlock = Int(TK_DOT_F32_COLUMNS)
+
     /// Result channels that read the same input channels: a matrix product of their own.
-    private struct Group {
+    private struct Group: BitwiseCopyable {
         /// Columns of the local result.
-        let columns: Range<Int>
+        let columns: Stretch
         /// First channel of the local operand.
         let channel: Int
         /// Byte offset of the packed weights.
@@ -106,7 +112,7 @@ enum WindowKernels {
             let columns = ((group * each)..<((group + 1) * each)).clamped(to: own)
             groups.append(
                 Group(
-                    columns: (columns.lowerBound - own.lowerBound)..<(columns.upperBound - own.lowerBound),
+                    columns: Stretch((columns.lowerBound - own.lowerBound)..<(columns.upperBound - own.lowerBound)),
                     channel: count == 1 ? 0 : group * channels - x.ranges[x.rank - 1].lowerBound,
                     offset: packedByteCount))
             packedByteCount += aligned(tk_dot_f32_packed_bytes(columns.count, depth))
@@ -122,46 +128,64 @@ enum WindowKernels {
         let rows = Rows(context)
         context.scratch.reserve(
             shared: packedByteCount, perThread: max(rows.columns, Int(TK_DOT_F32_COLUMNS)) * depth * 4)
-        let parts = nodes
+        let lists = (context.memory.list(groups), context.memory.list(nodes.map(Stretch.init)))
+        let (pool, scratch) = (context.pool, context.scratch.places)
+        let weights = Weights(
+            place: w.place, columns: w.shape[3], groups: lists.0, taps: taps, channels: channels, granule: granule,
+            scratch: scratch)
+        let captures = (x.place, out.place, window, rows, lists, depth, channels, granule, granule * taps, context.isa)
         return {
-            pack(context, groups, taps: taps, channels: channels, granule: granule)
-            let (scratch, outSize) = (context.scratch, out.dtype.byteCount)
-            context.pool.parallelFor(rows.pictures * rows.rows) { index, thread in
+            pack(weights, pool)
+            pool.parallelFor(rows.pictures * rows.rows, (captures, scratch)) { captured, index, thread in
+                let (captures, scratch) = captured.pointee
+                let (x, out, window, rows, (groups, parts), depth, channels, granule, segment, isa) = captures
                 let patches = scratch.ofThread(thread).assumingMemoryBound(to: Float.self)
                 let picture = x.pointer + index / rows.rows * rows.pictureCount * x.dtype.byteCount
-                for group in groups {
+                for number in 0..<groups.count {
+                    let group = groups[number]
                     withUnsafePointer(to: window) { window in
                         tk_patches(
                             window, patches, picture, x.real, rows.firstRow + index % rows.rows, rows.firstColumn,
                             rows.columns, group.channel, channels, granule)
                     }
-                    for (node, part) in parts.enumerated() {
+                    for node in 0..<parts.count {
+                        let part = parts[node]
                         let place = node * out.count + rows.offset(index) + group.columns.lowerBound
                         tk_dot_f32(
-                            context.isa, 0, rows.columns, 0, group.columns.count, depth, part.lowerBound,
-                            part.upperBound, max(1, granule * taps), patches + part.lowerBound, depth,
+                            isa, 0, rows.columns, 0, group.columns.count, depth, part.lowerBound, part.upperBound,
+                            max(1, segment), patches + part.lowerBound, depth,
                             (scratch.shared + group.offset).assumingMemoryBound(to: Float.self),
-                            out.pointer + place * outSize, rows.channels, out.real)
+                            out.pointer + place * out.dtype.byteCount, rows.channels, out.real)
                     }
                 }
             }
         }
     }
 
-    private static func pack(
-        _ context: OperationContext, _ groups: [Group], taps: Int, channels: Int, granule: Int
-    ) {
-        let (w, scratch, block) = (context.operands[1], context.scratch, Int(TK_DOT_F32_COLUMNS))
-        let depth = taps * channels
-        for group in groups {
-            let packed = (scratch.shared + group.offset).assumingMemoryBound(to: Float.self)
-            let columns = group.columns
-            context.pool.parallelFor((columns.count + block - 1) / block) { index, thread in
+    /// Weights [kh, kw, Ci, Co] of a convolution, and how they are packed.
+    private struct Weights: BitwiseCopyable {
+        let place: Place
+        let columns: Int
+        let groups: List<Group>
+        let taps, channels, granule: Int
+        let scratch: Scratch.Places
+    }
+
+    private static func pack(_ weights: Weights, _ pool: ThreadPool) {
+        for number in 0..<weights.groups.count {
+            let blocks = (weights.groups[number].columns.count + columnBlock - 1) / columnBlock
+            pool.parallelFor(blocks, (weights, number)) { captured, index, thread in
+                let (weights, number) = captured.pointee
+                let (scratch, group, depth) = (
+                    weights.scratch, weights.groups[number], weights.taps * weights.channels
+                )
+                let packed = (scratch.shared + group.offset).assumingMemoryBound(to: Float.self)
                 let rows = scratch.ofThread(thread).assumingMemoryBound(to: Float.self)
-                let (first, end) = (index * block, min(columns.count, (index + 1) * block))
+                let columns = group.columns
+                let (first, end) = (index * columnBlock, min(columns.count, (index + 1) * columnBlock))
                 tk_patch_weights(
-                    rows, w.pointer, w.real, taps, channels, w.shape[3], max(1, granule), columns.lowerBound + first,
-                    columns.lowerBound + end)
+                    rows, weights.place.pointer, weights.place.real, weights.taps, weights.channels, weights.columns,
+                    max(1, weights.granule), columns.lowerBound + first, columns.lowerBound + end)
                 tk_dot_f32_pack(rows, TK_F32, depth, first, end, columns.count, depth, packed)
             }
         }
@@ -170,12 +194,14 @@ enum WindowKernels {
     /// One input channel and one result channel a group: no matrix product.
     private static func depthwise(_ context: OperationContext, _ window: tk_sliding) -> Kernel {
         let (x, w, out) = (context.operands[0], context.operands[1], context.result)
-        let (pool, scratch, size) = (context.pool, context.scratch, x.dtype.byteCount)
+        let (pool, scratch, size) = (context.pool, context.scratch.places, x.dtype.byteCount)
         let rows = Rows(context)
         context.scratch.reserve(shared: w.count * 4)
+        let (filters, captures) = (w.place, (x.place, out.place, window, rows, size, scratch))
         return {
-            tk_convert(scratch.shared, TK_F32, w.pointer, w.real, w.count)
-            pool.parallelFor(rows.pictures * rows.rows) { index in
+            tk_convert(scratch.shared, TK_F32, filters.pointer, filters.real, filters.count)
+            pool.parallelFor(rows.pictures * rows.rows, captures) { captured, index, _ in
+                let (x, out, window, rows, size, scratch) = captured.pointee
                 withUnsafePointer(to: window) { window in
                     tk_depthwise(
                         window, out.pointer, out.real, rows.offset(index),
