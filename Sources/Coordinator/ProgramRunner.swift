@@ -29,6 +29,11 @@ public protocol ProgramRunner: Sendable {
         _ programs: [Program], progress: @escaping @Sendable (LoadingProgress) -> Void
     ) async throws -> [ProgramKey]
 
+    /// Takes installed programs off the devices, and with them the weights that no other one reads there.
+    ///
+    /// None of them may be running.
+    func uninstall(_ keys: [ProgramKey]) async
+
     /// Runs an installed program on all devices.
     ///
     /// - Parameters:
@@ -56,6 +61,9 @@ public protocol ProgramRunner: Sendable {
 }
 
 extension ProgramRunner {
+    /// A runner that keeps what it has.
+    public func uninstall(_ keys: [ProgramKey]) async {}
+
     /// A runner that brings nothing back.
     public func recover(from error: any Error) async -> Bool { false }
 }

@@ -29,6 +29,8 @@ public enum Message: Sendable, Hashable {
     case connect(endpoints: [String])
     /// The worker gets a program.
     case install(Install)
+    /// The worker drops a program, and frees the weights that no other one reads.
+    case uninstall(programKey: String)
     /// The worker runs a program.
     case run(Run)
     /// The worker frees what a request left.
@@ -83,6 +85,7 @@ public enum Message: Sendable, Hashable {
         case .assign: "ASSIGN"
         case .connect: "CONNECT"
         case .install: "INSTALL"
+        case .uninstall: "UNINSTALL"
         case .run: "RUN"
         case .release: "RELEASE"
         case .trace: "TRACE"

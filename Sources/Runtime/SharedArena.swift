@@ -28,4 +28,16 @@ final class SharedArena {
         if byteCount >= 8 << 20 { madvise(base, byteCount, MADV_HUGEPAGE) }
         return base
     }
+
+    /// Gives back to the system what was touched above this size.
+    func free(above byteCount: Int) {
+        let kept = (byteCount + 4095) / 4096 * 4096
+        guard let base, kept < Self.reservedByteCount else { return }
+        madvise(base + kept, Self.reservedByteCount - kept, MADV_DONTNEED)
+    }
+}
+
+extension ThreadPool {
+    /// Gives back to the system what programs with larger arenas have used, once none of them is left.
+    public func freeArena(above byteCount: Int) { arena.free(above: byteCount) }
 }

@@ -15,15 +15,28 @@ public final class WeightStore {
         let dtype: DType
         let box: Box
         let layout: WeightLayout
+
+        init(_ slice: ParameterSlice, _ layout: WeightLayout) {
+            name = slice.spec.name
+            dtype = slice.dtype
+            box = slice.box
+            self.layout = layout
+        }
+    }
+
+    /// A stored form: a part of what one loading set aside.
+    private struct Stored {
+        let slab: AlignedMemory
+        let base: UnsafeMutableRawPointer
+        let byteCount: Int
     }
 
     /// Where each weight's values come from, by ``ParameterSpec/name``.
     public let sources: [String: ParameterSource]
     /// Bytes of all stored forms.
-    public private(set) var byteCount = 0
+    public var byteCount: Int { entries.values.reduce(0) { $0 + $1.byteCount } }
     let isa: tk_isa
-    private var entries: [Key: UnsafeMutableRawPointer] = [:]
-    private var slabs: [AlignedMemory] = []
+    private var entries: [Key: Stored] = [:]
 
     /// A store that reads from these sources as programs ask for weights.
     public init(sources: [String: ParameterSource]) {
@@ -51,7 +64,6 @@ public final class WeightStore {
         for weight in wanted { offsets.append(offsets[offsets.count - 1] + aligned(byteCount(of: weight.key))) }
         let total = offsets[wanted.count]
         guard let slab = AlignedMemory(byteCount: total) else { throw .outOfMemory(byteCount: total) }
-        slabs.append(slab)
         let count = threads?.threadCount ?? 1
         let temporaries = (0..<count).map { _ in TemporaryMemory() }
         let next = Atomic<Int>(0)
@@ -80,8 +92,8 @@ public final class WeightStore {
         // Indices are taken in order: all before the first that failed were loaded.
         let failed = failure.withLock { $0 }
         for index in 0..<(failed?.index ?? wanted.count) {
-            entries[wanted[index].key] = slab.base + offsets[index]
-            byteCount += offsets[index + 1] - offsets[index]
+            entries[wanted[index].key] = Stored(
+                slab: slab, base: slab.base + offsets[index], byteCount: offsets[index + 1] - offsets[index])
         }
         if let failed { throw failed.error }
         tell()
@@ -102,9 +114,23 @@ public final class WeightStore {
         try load(for: [program], progress: progress)
     }
 
+    /// Frees what none of these programs reads; no executor may be left that does.
+    ///
+    /// Weights that were loaded together go together: as long as one of them is read, all of them stay.
+    public func keep(for programs: [LocalProgram]) {
+        var read = Set<ObjectIdentifier>()
+        for program in programs {
+            for (parameter, layout) in WeightUse.scan(program) {
+                let key = Key(program.parameters[parameter], layout)
+                if let stored = entries[key] { read.insert(ObjectIdentifier(stored.slab)) }
+            }
+        }
+        entries = entries.filter { read.contains(ObjectIdentifier($0.value.slab)) }
+    }
+
     /// A loaded form; nil where it was never asked for.
     func find(_ slice: ParameterSlice, _ layout: WeightLayout) -> UnsafeMutableRawPointer? {
-        entries[Key(name: slice.spec.name, dtype: slice.dtype, box: slice.box, layout: layout)]
+        entries[Key(slice, layout)]?.base
     }
 
     private func missing(_ programs: [LocalProgram]) -> [(key: Key, slice: ParameterSlice)] {
@@ -113,7 +139,7 @@ public final class WeightStore {
         for program in programs {
             for (parameter, layout) in WeightUse.scan(program) {
                 let slice = program.parameters[parameter]
-                let key = Key(name: slice.spec.name, dtype: slice.dtype, box: slice.box, layout: layout)
+                let key = Key(slice, layout)
                 if entries[key] == nil && seen.insert(key).inserted { wanted.append((key, slice)) }
             }
         }

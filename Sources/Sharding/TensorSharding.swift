@@ -44,9 +44,6 @@ public struct TensorSharding: Sendable, Hashable {
         TensorSharding(dims: Array(repeating: DimSharding(), count: rank))
     }
 
-    /// Mesh axes used, in order of dimensions.
-    public var usedAxes: [AxisRef] { dims.flatMap(\.axes) }
-
     /// For people: `[guidance, -, model]`.
     public func text(_ mesh: Mesh) -> String {
         "["

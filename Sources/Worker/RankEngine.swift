@@ -13,6 +13,9 @@ public protocol RankEngine: AnyObject {
     /// Installs a program, replacing one of the same key.
     func install(_ order: Install, progress: (LoadProgress) -> Void) throws -> Installed
 
+    /// Drops a program, and frees the weights that no other one reads; nothing happens for an unknown one.
+    func uninstall(_ programKey: String)
+
     /// Runs a program.
     func run(_ order: Run) throws -> RunResult
 

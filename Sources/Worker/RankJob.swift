@@ -6,6 +6,8 @@ enum RankJob: Sendable {
     case connect(epoch: UInt32, endpoints: [String], abortCount: Int)
     /// Install a program.
     case install(Install)
+    /// Drop a program, and free the weights that no other one reads.
+    case uninstall(String)
     /// Free what a request left.
     case release(UInt64)
     /// Run a program.
@@ -24,7 +26,7 @@ enum RankJob: Sendable {
         switch self {
         case .install(let order): .program(order.programKey)
         case .run(let order): .call(order.call)
-        case .connect, .release, .trace: .worker
+        case .connect, .release, .trace, .uninstall: .worker
         }
     }
 }

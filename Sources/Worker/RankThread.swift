@@ -118,6 +118,8 @@ final class RankThread: Sendable {
             case .install(let order):
                 if let reason = abortFlag.reason { throw TransportError.aborted(reason: reason) }
                 report(.installed(try engine.install(order) { report(.progress($0)) }))
+            case .uninstall(let key):
+                engine.uninstall(key)
             case .run(let order):
                 if let reason = abortFlag.reason { throw TransportError.aborted(reason: reason) }
                 report(.finished(try engine.run(order)))

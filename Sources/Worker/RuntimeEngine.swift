@@ -12,16 +12,27 @@ public final class RuntimeEngine: RankEngine {
     private let fabric: ZeroMQFabric
     private let threads: ThreadPool
     private let residents = ResidentStore()
-    private var stores: [WeightStore] = []
-    private var executors: [String: Executor] = [:]
+    private var programs: [String: Entry] = [:]
     /// Nil: nothing is recorded.
     private var ring: TraceRing?
+<<<<<<< HEAD
     /// What the calls since the last order took from the heap, where that is counted.
     private var heap: [HeapCount] = []
     /// Payload bytes that a call of each program sends to each peer, by rank.
     private var payloads: [String: [Int]] = [:]
+=======
+>>>>>>> c8806ffb16ea2579de02cf5230ee48fd7f552746
     /// What was held and done by the end of the last call or installation.
     public private(set) var report = WorkerReport()
+
+    /// An installed program.
+    private struct Entry {
+        let executor: Executor
+        /// Programs that read their weights from the same places share a store.
+        let store: WeightStore
+        /// Payload bytes that a call sends to each peer, by rank.
+        let payload: [Int]
+    }
 
     /// Listens for peers; on the rank's thread.
     ///
@@ -54,19 +65,21 @@ public final class RuntimeEngine: RankEngine {
 
     /// Loads what the program needs and is not there yet, and prepares it.
     ///
+    /// However that ends, weights that no installed program reads are freed.
+    ///
     /// Throws ``WorkerError`` for a program of another device and where memory is not enough; what the runtime throws.
     public func install(_ order: Install, progress: (LoadProgress) -> Void) throws -> Installed {
         let program = order.program
         guard program.device == assign.rank else {
             throw WorkerError.foreignProgram(program: program.name, device: program.device, rank: assign.rank)
         }
-        executors[order.programKey] = nil
+        programs[order.programKey] = nil
         let store = store(for: order)
+        defer { freeUnused(in: store) }
         let missing = store.missingByteCount(for: [program])
         if let limit = assign.memoryLimit {
-            let held = stores.reduce(0) { $0 + $1.byteCount }
-            let arena = executors.values.reduce(program.arenaByteCount) { max($0, $1.memory.arena) }
-            let needed = held + missing + arena + fabric.sharedByteCount
+            let arena = programs.values.reduce(program.arenaByteCount) { max($0, $1.executor.memory.arena) }
+            let needed = weightByteCount + missing + arena + fabric.sharedByteCount
             guard needed <= limit else {
                 throw WorkerError.memoryLimit(program: program.name, needed: needed, limit: limit)
             }
@@ -87,10 +100,7 @@ public final class RuntimeEngine: RankEngine {
             }
         }
         let executor = try Executor(program: program, weights: store, threads: threads)
-        executors[order.programKey] = executor
-        payloads[order.programKey] = payload(of: program)
-        self.report.heldByteCount = executors.values.reduce(0) { max($0, $1.memory.arena + $1.memory.scratch) }
-        self.report.heldByteCount += stores.reduce(0) { $0 + $1.byteCount }
+        programs[order.programKey] = Entry(executor: executor, store: store, payload: payload(of: program))
         return Installed(
             programKey: order.programKey, arenaByteCount: executor.memory.arena + executor.memory.scratch,
             parameterByteCount: store.byteCount)
@@ -100,9 +110,10 @@ public final class RuntimeEngine: RankEngine {
     ///
     /// Throws ``WorkerError`` for an unknown program; what the runtime throws.
     public func run(_ order: Run) throws -> RunResult {
-        guard let executor = executors[order.programKey] else {
+        guard let entry = programs[order.programKey] else {
             throw WorkerError.unknownProgram(key: order.programKey)
         }
+<<<<<<< HEAD
         guard ring != nil, let counter = HeapCounter.shared else { return try run(order, executor) }
         let before = counter.counts
         counter.count(true)
@@ -119,6 +130,9 @@ public final class RuntimeEngine: RankEngine {
     }
 
     private func run(_ order: Run, _ executor: Executor) throws -> RunResult {
+=======
+        let executor = entry.executor
+>>>>>>> c8806ffb16ea2579de02cf5230ee48fd7f552746
         let clock = ContinuousClock()
         let (begin, sent, waited) = (clock.now, fabric.sentByteCount, executor.exchangeNanoseconds)
         let traced = ring == nil ? 0 : TraceRing.now
@@ -129,7 +143,7 @@ public final class RuntimeEngine: RankEngine {
             inputs: order.inputs, residents: residents, request: order.request, slots: order.slots, tag: tag,
             fabric: fabric, deadline: assign.callDeadline, trace: ring)
         let duration = begin.duration(to: clock.now)
-        count(order.programKey, duration, collective: .nanoseconds(executor.exchangeNanoseconds &- waited))
+        count(entry.payload, duration, collective: .nanoseconds(executor.exchangeNanoseconds &- waited))
         let sizes = Dictionary(
             executor.program.outputs.map { ($0.name, executor.program.buffers[$0.buffer].dims.map(\.size)) },
             uniquingKeysWith: { first, _ in first })
@@ -151,13 +165,13 @@ public final class RuntimeEngine: RankEngine {
     }
 
     /// Adds a call to the report.
-    private func count(_ key: String, _ duration: Duration, collective: Duration) {
+    private func count(_ payload: [Int], _ duration: Duration, collective: Duration) {
         report.collectiveTime += collective
         report.computeTime += max(.zero, duration - collective)
         if report.sentByteCounts.isEmpty {
             report.sentByteCounts = [Int](repeating: 0, count: assign.deviceCount)
         }
-        for (peer, byteCount) in (payloads[key] ?? []).enumerated() { report.sentByteCounts[peer] += byteCount }
+        for (peer, byteCount) in payload.enumerated() { report.sentByteCounts[peer] += byteCount }
     }
 
     /// Frees what a request left.
@@ -172,15 +186,36 @@ public final class RuntimeEngine: RankEngine {
             number: order.number, now: TraceRing.now, lost: taken.lost, events: taken.events, heap: heap)
     }
 
+    /// Drops a program and frees the weights that no other one reads.
+    public func uninstall(_ programKey: String) {
+        guard let entry = programs.removeValue(forKey: programKey) else { return }
+        freeUnused(in: entry.store)
+    }
+
+    /// Stores that programs read from.
+    private var stores: [WeightStore] {
+        programs.values.reduce(into: []) { stores, entry in
+            if !stores.contains(where: { $0 === entry.store }) { stores.append(entry.store) }
+        }
+    }
+
+    private var weightByteCount: Int { stores.reduce(0) { $0 + $1.byteCount } }
+
+    /// Frees in a store what none of the installed programs reads, and notes what is held now.
+    private func freeUnused(in store: WeightStore) {
+        store.keep(for: programs.values.filter { $0.store === store }.map(\.executor.program))
+        let memory = programs.values.map(\.executor.memory)
+        threads.freeArena(above: memory.map(\.arena).max() ?? 0)
+        report.heldByteCount = weightByteCount + (memory.map { $0.arena + $0.scratch }.max() ?? 0)
+    }
+
     /// A store that reads the program's weights from the same places; programs share their weights that way.
     private func store(for order: Install) -> WeightStore {
         let names = order.program.parameters.map(\.spec.name)
         if let store = stores.first(where: { store in names.allSatisfy { store.sources[$0] == order.sources[$0] } }) {
             return store
         }
-        let store = WeightStore(sources: order.sources)
-        stores.append(store)
-        return store
+        return WeightStore(sources: order.sources)
     }
 }
 

@@ -154,6 +154,7 @@ public final class WorkerService: Sendable {
         case .connect(let epoch, let endpoints):
             guard rank?.connect(epoch: epoch, endpoints: endpoints) == true else { return [busy(.worker)] }
         case .install(let order): return add(.install(order), rank)
+        case .uninstall(let key): return add(.uninstall(key), rank)
         case .run(let order): return add(.run(order), rank)
         case .release(let request): return add(.release(request), rank)
         case .trace(let order): return add(.trace(order), rank)

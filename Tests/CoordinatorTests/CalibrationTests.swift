@@ -19,6 +19,8 @@ import Testing
             programs.withLock { $0[key] = locals }
         }
 
+        func drop(_ key: String) { programs.withLock { $0[key] = nil } }
+
         func time(_ key: String) async throws -> [Double] {
             let locals = programs.withLock { $0[key] ?? [] }
             let timeline = Timeline.predict(locals: locals, profile: profile)
@@ -50,11 +52,13 @@ import Testing
     func findsWhatTheMachinesDo(count: Int) async throws {
         let truth = machines(count)
         let subjects = Mutex<[CalibrationProgress]>([])
+        let target = PredictedTarget(profile: truth)
         let found = try await Calibration(
-            target: PredictedTarget(profile: truth), workers: truth.workers.map(\.name),
+            target: target, workers: truth.workers.map(\.name),
             threads: truth.workers.map(\.cores), effort: .thorough
         ) { report in subjects.withLock { $0.append(report) } }.run()
         #expect(found.isMeasured)
+        #expect(target.programs.withLock { $0.isEmpty })
         func isClose(_ a: Double, _ b: Double) -> Bool { abs(a / b - 1) < 0.15 }
         for (worker, real) in zip(found.workers, truth.workers) {
             #expect(worker.name == real.name)
@@ -91,6 +95,8 @@ import Testing
         func prepare(_ key: String, locals: [LocalProgram], sources: [String: ParameterSource]) async throws {
             try await calm.prepare(key, locals: locals, sources: sources)
         }
+
+        func drop(_ key: String) { calm.drop(key) }
 
         func time(_ key: String) async throws -> [Double] {
             let locals = calm.programs.withLock { $0[key] ?? [] }

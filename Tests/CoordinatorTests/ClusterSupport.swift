@@ -89,6 +89,7 @@ final class WaitingEngine: RankEngine {
     func install(_ order: Install, progress: (LoadProgress) -> Void) -> Installed {
         Installed(programKey: order.programKey, arenaByteCount: 0, parameterByteCount: 0)
     }
+    func uninstall(_ programKey: String) {}
     func run(_ order: Run) throws -> RunResult {
         running.yield()
         let lock = ConditionLock(false)

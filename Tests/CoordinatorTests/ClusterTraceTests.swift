@@ -189,6 +189,7 @@ private final class SkewedEngine: RankEngine {
         try engine.install(order, progress: progress)
     }
     func run(_ order: Run) throws -> RunResult { try engine.run(order) }
+    func uninstall(_ programKey: String) { engine.uninstall(programKey) }
     func release(request: UInt64) { engine.release(request: request) }
     func trace(_ order: TraceOrder) -> TraceReport {
         var report = engine.trace(order)

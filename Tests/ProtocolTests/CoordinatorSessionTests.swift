@@ -47,6 +47,7 @@ import Testing
         ("assign", .order(.assign(WorkerSessionTests.assign))),
         ("connect 2", .order(.connect(epoch: 2, endpoints: ["e"]))), ("install", .order(.install(install))),
         ("run", .order(.run(run))), ("release", .order(.release(request: 1))), ("abort", .order(.abort(reason: "r"))),
+        ("uninstall", .order(.uninstall(programKey: "k"))),
         ("trace", .order(.trace(.init(number: 1, capacity: 8)))),
         ("traced", received(.traced(.init(number: 1, now: 2)))),
         ("shutdown", .order(.shutdown(reason: "r"))),
@@ -104,7 +105,7 @@ import Testing
                 refused, ends, reports,
                 [
                     "connect 2": "CONNECT", "install": "INSTALL", "run": "RUN", "release": "RELEASE", "abort": "ABORT",
-                    "trace": "TRACE",
+                    "trace": "TRACE", "uninstall": "UNINSTALL",
                 ]),
             .leaving: [
                 "goodbye": "close", "disconnected": "close", "exited": "close", "another cluster": "REJECT+close",

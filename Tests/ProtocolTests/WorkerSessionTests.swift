@@ -42,6 +42,7 @@ import Testing
             ("install", .received(envelope(.install(install)))), ("run", .received(envelope(.run(run)))),
             ("run of epoch 0", .received(envelope(.run(run), epoch: 0))),
             ("release", .received(envelope(.release(request: 1)))),
+            ("uninstall", .received(envelope(.uninstall(programKey: "k")))),
             ("trace", .received(envelope(.trace(.init(number: 1, capacity: 8))))),
             ("abort", .received(envelope(.abort(reason: "r")))),
             ("shutdown", .received(envelope(.shutdown(reason: "r")))),
@@ -68,6 +69,7 @@ import Testing
         case .install: "install"
         case .run: "run"
         case .release: "release"
+        case .uninstall: "uninstall"
         case .trace: "trace"
         case .abort: "abort"
         case .finish: "finish"
@@ -79,7 +81,9 @@ import Testing
         let end = "GOODBYE+finish"
         let fatal = ["reject": end, "shutdown": end, "another cluster": end, "undecodable": end]
         let failed = ["worker failed": "FAILURE+GOODBYE+finish", "disconnected": "finish"]
-        let orders = ["install", "run", "release", "trace", "abort", "a worker's message", "run of epoch 0"]
+        let orders = [
+            "install", "uninstall", "run", "release", "trace", "abort", "a worker's message", "run of epoch 0",
+        ]
         let refused = Dictionary(uniqueKeysWithValues: orders.map { ($0, end) })
         func merged(_ parts: [String: String]...) -> [String: String] {
             parts.reduce(into: [:]) { $0.merge($1) { $1 } }
@@ -94,6 +98,7 @@ import Testing
                 "started": "HELLO", "reject": "finish", "shutdown": "finish", "another cluster": "finish",
                 "undecodable": "finish", "disconnected": "finish", "worker failed": "FAILURE+finish",
                 "assign": "finish", "connect 1": "finish", "connect 2": "finish", "install": "finish",
+                "uninstall": "finish",
                 "run": "finish", "release": "finish", "trace": "finish", "abort": "finish",
                 "a worker's message": "finish",
                 "run of epoch 0": "finish",
@@ -112,7 +117,8 @@ import Testing
                 fatal, failed, refused, reports,
                 [
                     "assign": end, "connect 1": end, "connect 2": "connect", "install": "install", "run": "run",
-                    "release": "release", "trace": "trace", "abort": "abort", "run of epoch 0": "-",
+                    "uninstall": "uninstall", "release": "release", "trace": "trace", "abort": "abort",
+                    "run of epoch 0": "-",
                 ]),
             "finished": [:],
         ]

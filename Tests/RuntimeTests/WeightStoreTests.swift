@@ -36,6 +36,39 @@ struct WeightStoreTests {
         return try body(path, 13)
     }
 
+    /// Bytes of this process that lie in memory.
+    private static func residentByteCount() throws -> Int {
+        let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
+        return (Int(fields[1]) ?? 0) * 4096
+    }
+
+    /// Two loads of 128 MiB: what the second one needs keeps all of it, and of the first one nothing stays.
+    @Test func weightsThatNoProgramReadsGoBackToTheSystem() throws {
+        let count = 32 << 20
+        let store = WeightStore(sources: ["a": .generated(seed: 1), "b": .generated(seed: 2)])
+        func program(_ name: String) -> LocalProgram {
+            let spec = ParameterSpec(
+                name: name, part: "p", tensor: name, fileDims: [count], view: [count], permutation: [0])
+            return LocalProgram(
+                name: name, device: 0,
+                buffers: [
+                    LocalBuffer(dtype: .f32, dims: [Dim(count)], box: Box([0..<count]), storage: .parameter(0))
+                ], parameters: [ParameterSlice(spec: spec, dtype: .f32, box: Box([0..<count]))],
+                outputs: [.init(name: name, buffer: 0, isPrimary: false)])
+        }
+        let threads = ThreadPool(threads: 2)
+        try store.load(for: [program("a")], threads: threads)
+        try store.load(for: [program("b")], threads: threads)
+        #expect(store.byteCount == 8 * count && store.missingByteCount(for: [program("a")]) == 0)
+        let before = try Self.residentByteCount()
+        store.keep(for: [program("b")])
+        #expect(store.byteCount == 4 * count && store.missingByteCount(for: [program("a")]) == 4 * count)
+        // Other tests run beside this one, but do not take half as much.
+        #expect(try before - Self.residentByteCount() > 2 * count)
+        store.keep(for: [])
+        #expect(store.byteCount == 0)
+    }
+
     @Test(arguments: [DType.f32, .bf16, .f16], [DType.f32, .bf16])
     func viewsPermutationsAndBoxes(_ stored: DType, _ kept: DType) throws {
         let sample = Sample.random(stored == .f16 ? .f32 : stored, [Dim(6), Dim(20), Dim(3)], seed: 1)

@@ -46,5 +46,7 @@ final class ScriptedEngine: RankEngine {
         }
     }
 
+    func uninstall(_ programKey: String) { script.note("uninstall \(programKey)") }
+
     func release(request: UInt64) { script.note("release \(request)") }
 }

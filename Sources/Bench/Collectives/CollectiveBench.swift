@@ -49,6 +49,7 @@ public struct CollectiveBench: Sendable {
         try await cluster.prepare(key, locals: locals, sources: [:])
         for _ in 0...runs { _ = try await cluster.time(key) }
         let trace = try await cluster.endTrace()
+        await cluster.drop(key)
         let spans = trace.map { collectives($0) } ?? []
         guard !spans.isEmpty else { throw BenchError.nothingRecorded(subject: "\(kind.rawValue) of \(size(payload))") }
         let seconds = BenchReport.Seconds(spans.map(\.seconds))

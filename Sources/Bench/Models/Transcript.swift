@@ -53,6 +53,9 @@ public actor TranscribingRunner: ProgramRunner {
         return keys
     }
 
+    /// Takes programs off the wrapped runner.
+    public func uninstall(_ keys: [ProgramKey]) async { await runner.uninstall(keys) }
+
     /// Runs a program on the wrapped runner; the teacher's answer, where there is one.
     ///
     /// Throws what the wrapped runner throws, and ``BenchError/otherCalls(subject:)`` where the teacher was asked

@@ -29,6 +29,8 @@ final class ClusterRunner: ProgramRunner {
         try await cluster.run(key.name, request: request, slots: slots, inputs: inputs)
     }
 
+    func uninstall(_ keys: [ProgramKey]) async { await installer.uninstall(keys) }
+
     func release(request: UInt64) async { await cluster.release(request: request) }
 
     /// The next call waits until the cluster is whole again, or fails where that is over.
@@ -44,7 +46,8 @@ private actor ProgramInstaller {
     private let workers: [String]
     private var planner: Planner
     private var ledger: WeightLedger
-    private var installed: Set<String> = []
+    /// One local program a device, by name.
+    private var installed: [String: [LocalProgram]] = [:]
 
     init(cluster: Cluster, configuration: ClusterConfiguration, sources: [String: ParameterSource]) {
         self.cluster = cluster
@@ -65,7 +68,7 @@ private actor ProgramInstaller {
         for program in programs {
             let (name, compiled, _) = try planner.compile(program)
             names.append(name)
-            guard !installed.contains(name), missing[name] == nil else { continue }
+            guard installed[name] == nil, missing[name] == nil else { continue }
             missing[name] = ledger.add(compiled.locals)
             orders.append((name, compiled))
         }
@@ -77,10 +80,20 @@ private actor ProgramInstaller {
                     if let loaded = tally.record(worker: $0, $1) { progress(loaded) }
                 }
             }
-            installed.insert(order.name)
+            installed[order.name] = order.program.locals
         }
         self.ledger = ledger
         return names.map { ProgramKey($0) }
+    }
+
+    func uninstall(_ keys: [ProgramKey]) async {
+        for key in keys {
+            guard installed.removeValue(forKey: key.name) != nil else { continue }
+            planner.forget(key.name)
+            await cluster.uninstall(key.name)
+        }
+        ledger = WeightLedger(deviceCount: planner.mesh.deviceCount)
+        for locals in installed.values { _ = ledger.add(locals) }
     }
 
     /// Installs again what a lost worker has interrupted; the cluster bounds how often that is.

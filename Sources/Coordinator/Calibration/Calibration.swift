@@ -42,6 +42,8 @@ public protocol CalibrationTarget: Sendable {
     func prepare(_ key: String, locals: [LocalProgram], sources: [String: ParameterSource]) async throws
     /// Runs it; seconds by device, without the way to the worker and back.
     func time(_ key: String) async throws -> [Double]
+    /// Frees what it takes.
+    func drop(_ key: String) async
 }
 
 extension Cluster: CalibrationTarget {
@@ -59,6 +61,9 @@ extension Cluster: CalibrationTarget {
             Double($0.components.seconds) + Double($0.components.attoseconds) * 1e-18
         }
     }
+
+    /// Takes it off all workers.
+    public func drop(_ key: String) { uninstall(key) }
 }
 
 /// Measures workers and links with the programs of ``CalibrationPrograms``.
@@ -169,7 +174,9 @@ public struct Calibration: Sendable {
                 round, deviceCount: workers.count, byteCount: byteCount, count: count)
             let key = "calibration.\(name).\(index)"
             try await target.prepare(key, locals: locals, sources: [:])
-            return zip(try await best(key), empty).map { max(0, $0 - $1) / Double(count) }
+            let seconds = try await timer.times(key).best
+            await target.drop(key)
+            return zip(seconds, empty).map { max(0, $0 - $1) / Double(count) }
         }
         // Both ends time the same swaps.
         func mean(_ seconds: [Double], _ pair: (Int, Int)) -> Double { (seconds[pair.0] + seconds[pair.1]) / 2 }
@@ -219,8 +226,6 @@ public struct Calibration: Sendable {
     private func best(_ name: String, _ program: Program) async throws -> [Double] {
         try await timer.times("calibration.\(name)", program).best
     }
-
-    private func best(_ key: String) async throws -> [Double] { try await timer.times(key).best }
 
     private var timer: ProgramTimer {
         ProgramTimer(target: target, deviceCount: workers.count, callCount: callCount)

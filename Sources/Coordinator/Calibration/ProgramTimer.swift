@@ -21,7 +21,8 @@ public struct ProgramTimer: Sendable {
         self.callCount = callCount
     }
 
-    /// Compiles a program so that every device runs all of it, installs it under this key and times it.
+    /// Compiles a program so that every device runs all of it, installs it under this key, times it, and takes it
+    /// off again.
     ///
     /// Weights are generated. Throws `ShardingError`, and what the target throws.
     public func times(_ key: String, _ program: Program) async throws -> CallTimes {
@@ -30,11 +31,13 @@ public struct ProgramTimer: Sendable {
         return try await times(key, compiled, of: program)
     }
 
-    /// Installs what was compiled of a program and times it.
+    /// Installs what was compiled of a program, times it, and takes it off again.
     public func times(_ key: String, _ compiled: CompiledProgram, of program: Program) async throws -> CallTimes {
         try await target.prepare(
             key, locals: compiled.locals, sources: program.parameters.mapValues { _ in .generated(seed: 1) })
-        return try await times(key)
+        let times = try await times(key)
+        await target.drop(key)
+        return times
     }
 
     /// Times an installed program.

@@ -79,6 +79,15 @@ extension Cluster {
         return reports
     }
 
+    /// Takes a program off all devices, and with it the weights that no other program reads there.
+    ///
+    /// Nothing happens for an unknown one. Calls of it that have begun end as they would have.
+    public func uninstall(_ key: String) {
+        guard installed.remove(key) != nil else { return }
+        dropped.insert(key)
+        flushReleases()
+    }
+
     /// Runs a program on all devices and puts its outputs together.
     ///
     /// - Parameter slots: the request whose residents each slot of the batch reads.
@@ -129,13 +138,19 @@ extension Cluster {
         flushReleases()
     }
 
-    /// Tells the workers which requests have ended, as soon as they take orders.
+    /// Tells the workers which requests have ended and which programs have gone, as soon as they take orders.
     func flushReleases() {
         guard case .ready = phase else { return }
         for request in releases.sorted() {
             for index in members.indices { order(index, .release(request: request)) }
         }
         releases = []
+        for key in dropped.sorted() {
+            programs.removeAll { $0.key == key }
+            predictions[key] = nil
+            for index in members.indices { order(index, .uninstall(programKey: key)) }
+        }
+        dropped = []
     }
 
     /// Waits until orders can be given.

@@ -109,6 +109,8 @@ public actor Cluster {
     var steps: [UInt64: UInt32] = [:]
     /// Requests that have ended while the workers took no orders.
     var releases: Set<UInt64> = []
+    /// Programs that have been taken off while the workers took no orders.
+    var dropped: Set<String> = []
     private var lastNumber: UInt64 = 0
 
     /// A cluster that is not running.

@@ -22,18 +22,20 @@ public struct DecodingLoop: Sendable {
     ///   - requests: shared by all that use the runner.
     ///   - batchLimit: most pictures in one call.
     ///   - slots: most pictures that have been begun and are not done; nil: twice the batch limit.
+    ///   - programLimit: programs that stay installed; those used least recently go when requests of other sizes come.
     ///   - now: time since some fixed moment.
     ///   - observe: told of every call that has ended.
     public init(
         model: any ImageModel, runner: any ProgramRunner, requests: RequestIdentifiers,
-        batchLimit: Int = Self.defaultBatchLimit, slots: Int? = nil, now: (@Sendable () -> Duration)? = nil,
+        batchLimit: Int = Self.defaultBatchLimit, slots: Int? = nil,
+        programLimit: Int = Self.defaultProgramLimit, now: (@Sendable () -> Duration)? = nil,
         observe: @escaping @Sendable (SchedulerReport) -> Void = { _ in }
     ) {
         precondition(batchLimit >= 1, "a batch has at least one picture")
         self.model = model
         self.runner = runner
         self.batchLimit = batchLimit
-        programs = InstalledPrograms(model: model, runner: runner)
+        programs = InstalledPrograms(model: model, runner: runner, limit: programLimit)
         let start = ContinuousClock.now
         scheduler = DecodingScheduler(
             model: model, runner: runner, programs: programs, requests: requests, batchLimit: batchLimit,
@@ -42,6 +44,9 @@ public struct DecodingLoop: Sendable {
 
     /// Most pictures in one call, unless it is said otherwise.
     public static let defaultBatchLimit = 8
+
+    /// Programs that stay installed, unless it is said otherwise: a dozen sizes of picture with their batch sizes.
+    public static let defaultProgramLimit = 64
 
     /// Builds and installs the programs that a request needs when it is alone, without running them.
     ///

@@ -10,6 +10,8 @@ public struct Planner: Sendable {
     /// Choices of the compiler.
     public let options: CompilerOptions
     private var compiled: [Program: Entry] = [:]
+    /// Counts names.
+    private var lastNumber = 0
     private var shardings: [Left: TensorSharding] = [:]
 
     private struct Entry: Sendable {
@@ -45,10 +47,14 @@ public struct Planner: Sendable {
         for output in program.outputs where output.isResident {
             shardings[Left(name: output.name, type: program.type(of: output.value))] = result.residents[output.name]
         }
-        let name = "\(program.name)#\(compiled.count)"
+        let name = "\(program.name)#\(lastNumber)"
+        lastNumber += 1
         compiled[program] = Entry(name: name, program: result)
         return (name, result, true)
     }
+
+    /// Forgets a compiled program, which would be compiled anew; how it leaves values stays known.
+    public mutating func forget(_ name: String) { compiled = compiled.filter { $0.value.name != name } }
 
     /// How programs compiled before leave what a program reads, by the name that it was left under.
     public func residents(of program: Program) -> [String: TensorSharding] {

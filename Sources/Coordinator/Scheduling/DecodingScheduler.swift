@@ -136,7 +136,11 @@ actor DecodingScheduler {
     func grow(_ slot: InstalledPrograms.Slot) {
         guard grown.insert(slot).inserted else { return }
         let programs = programs
-        Task { try? await programs.install([slot]) { _ in } }
+        Task {
+            guard (try? await programs.install([slot]) { _ in }) != nil else { return }
+            // It may have to go, and be wanted again.
+            self.grown.remove(slot)
+        }
     }
 
     // MARK: The loop

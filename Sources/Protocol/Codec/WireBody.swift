@@ -17,6 +17,7 @@ enum WireBody {
         case .assign(let value): .assign(WireAssign(value))
         case .connect(let endpoints): .connect(WireConnect(endpoints))
         case .install(let value): .install(WireInstall(value))
+        case .uninstall(let key): .uninstall(.with { $0.programKey = key })
         case .run(let value): .run(WireRun(value))
         case .release(let request): .release(.with { $0.request = request })
         case .trace(let value): .trace(WireTraceOrder(value))
@@ -61,6 +62,8 @@ enum WireBody {
         case .assign(let wire): .assign(try wire.value())
         case .connect(let wire): .connect(endpoints: try wire.value())
         case .install(let wire): .install(try wire.value())
+        case .uninstall(let wire):
+            .uninstall(programKey: try Check.required(wire.programKey, "the program key"))
         case .run(let wire): .run(try wire.value())
         case .release(let wire): .release(request: wire.request)
         case .trace(let wire): .trace(try wire.value())

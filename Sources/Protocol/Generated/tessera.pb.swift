@@ -204,6 +204,14 @@ nonisolated struct WireEnvelope: @unchecked Sendable {
     set {_uniqueStorage()._body = .trace(newValue)}
   }
 
+  var uninstall: WireUninstall {
+    get {
+      if case .uninstall(let v)? = _storage._body {return v}
+      return WireUninstall()
+    }
+    set {_uniqueStorage()._body = .uninstall(newValue)}
+  }
+
   /// Both ways.
   var heartbeat: WireHeartbeat {
     get {
@@ -310,6 +318,7 @@ nonisolated struct WireEnvelope: @unchecked Sendable {
     case shutdown(WireShutdown)
     case reject(WireReject)
     case trace(WireTraceOrder)
+    case uninstall(WireUninstall)
     /// Both ways.
     case heartbeat(WireHeartbeat)
     /// Client to coordinator.
@@ -565,6 +574,18 @@ nonisolated struct WireInstall: Sendable {
   init() {}
 
   fileprivate var _program: WireLocalProgram? = nil
+}
+
+nonisolated struct WireUninstall: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var programKey: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
 }
 
 nonisolated struct WireNamedSource: Sendable {
@@ -1721,7 +1742,7 @@ fileprivate nonisolated let _protobuf_package = "tessera.v1"
 
 nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Envelope"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}cluster_id\0\u{1}epoch\0\u{2}\u{7}hello\0\u{1}bound\0\u{1}ready\0\u{3}load_progress\0\u{1}installed\0\u{1}result\0\u{1}failure\0\u{1}goodbye\0\u{1}traced\0\u{2}\u{2}assign\0\u{1}connect\0\u{1}install\0\u{1}run\0\u{1}release\0\u{1}abort\0\u{1}shutdown\0\u{1}reject\0\u{1}trace\0\u{2}\u{2}heartbeat\0\u{4}\u{a}client_hello\0\u{1}generate\0\u{3}status_query\0\u{3}cancel_generate\0\u{4}\u{7}client_welcome\0\u{1}progress\0\u{1}pictures\0\u{3}client_error\0\u{1}status\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}cluster_id\0\u{1}epoch\0\u{2}\u{7}hello\0\u{1}bound\0\u{1}ready\0\u{3}load_progress\0\u{1}installed\0\u{1}result\0\u{1}failure\0\u{1}goodbye\0\u{1}traced\0\u{2}\u{2}assign\0\u{1}connect\0\u{1}install\0\u{1}run\0\u{1}release\0\u{1}abort\0\u{1}shutdown\0\u{1}reject\0\u{1}trace\0\u{1}uninstall\0\u{1}heartbeat\0\u{4}\u{a}client_hello\0\u{1}generate\0\u{3}status_query\0\u{3}cancel_generate\0\u{4}\u{7}client_welcome\0\u{1}progress\0\u{1}pictures\0\u{3}client_error\0\u{1}status\0")
 
   fileprivate class _StorageClass {
     var _version: UInt32 = 0
@@ -1997,6 +2018,19 @@ nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messag
             _storage._body = .trace(v)
           }
         }()
+        case 29: try {
+          var v: WireUninstall?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .uninstall(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .uninstall(v)
+          }
+        }()
         case 30: try {
           var v: WireHeartbeat?
           var hadOneofValue = false
@@ -2220,6 +2254,10 @@ nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case .trace?: try {
         guard case .trace(let v)? = _storage._body else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 28)
+      }()
+      case .uninstall?: try {
+        guard case .uninstall(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 29)
       }()
       case .heartbeat?: try {
         guard case .heartbeat(let v)? = _storage._body else { preconditionFailure() }
@@ -2776,6 +2814,36 @@ nonisolated extension WireInstall: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.programKey != rhs.programKey {return false}
     if lhs._program != rhs._program {return false}
     if lhs.sources != rhs.sources {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireUninstall: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Uninstall"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}program_key\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.programKey) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.programKey.isEmpty {
+      try visitor.visitSingularStringField(value: self.programKey, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireUninstall, rhs: WireUninstall) -> Bool {
+    if lhs.programKey != rhs.programKey {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -28,6 +28,8 @@ public struct CoordinatorSession: Sendable {
         case connect(epoch: UInt32, endpoints: [String])
         /// Install a program.
         case install(Install)
+        /// Drop a program, and free the weights that no other one reads.
+        case uninstall(programKey: String)
         /// Run a program.
         case run(Run)
         /// Free what a request left.
@@ -268,6 +270,7 @@ public struct CoordinatorSession: Sendable {
         case (.install(let install), .ready):
             installing.append(install.programKey)
             return [say(.install(install), now)]
+        case (.uninstall(let key), .ready): return [say(.uninstall(programKey: key), now)]
         case (.run(let run), .ready):
             calls[run.call] = run.label
             return [say(.run(run), now)]

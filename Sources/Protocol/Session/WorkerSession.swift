@@ -44,6 +44,8 @@ public struct WorkerSession: Sendable {
         case connect(epoch: UInt32, endpoints: [String])
         /// Install a program.
         case install(Install)
+        /// Drop a program, and free the weights that no other one reads.
+        case uninstall(programKey: String)
         /// Run a program.
         case run(Run)
         /// Free what a request left.
@@ -194,7 +196,8 @@ public struct WorkerSession: Sendable {
             return [.connect(epoch: envelope.epoch, endpoints: endpoints)]
         case (.install, .ready(let epoch)), (.run, .ready(let epoch)), (.release, .ready(let epoch)),
             (.install, .connecting(let epoch)), (.run, .connecting(let epoch)), (.release, .connecting(let epoch)),
-            (.trace, .ready(let epoch)), (.trace, .connecting(let epoch)):
+            (.trace, .ready(let epoch)), (.trace, .connecting(let epoch)), (.uninstall, .ready(let epoch)),
+            (.uninstall, .connecting(let epoch)):
             if envelope.epoch < epoch { return [] }
             guard envelope.epoch == epoch, case .ready = state else { return disorder(envelope.message, now) }
             return order(envelope.message)
@@ -205,6 +208,7 @@ public struct WorkerSession: Sendable {
     private func order(_ message: Message) -> [Action] {
         switch message {
         case .install(let install): [.install(install)]
+        case .uninstall(let key): [.uninstall(programKey: key)]
         case .run(let run): [.run(run)]
         case .release(let request): [.release(request: request)]
         case .trace(let order): [.trace(order)]

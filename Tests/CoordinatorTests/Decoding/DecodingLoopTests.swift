@@ -38,14 +38,15 @@ import Testing
     }
 
     private func make(
-        batchLimit: Int = 8, failingStep: Int? = nil
+        batchLimit: Int = 8, programLimit: Int = DecodingLoop.defaultProgramLimit, failingStep: Int? = nil
     ) -> (DecodingLoop, FakeRunner) {
         let runner = FakeRunner { call, step in
             if call.program == "step" && step == failingStep { throw Broken() }
             return try Self.answer(call)
         }
         let loop = DecodingLoop(
-            model: FakeModel(), runner: runner, requests: RequestIdentifiers(), batchLimit: batchLimit)
+            model: FakeModel(), runner: runner, requests: RequestIdentifiers(), batchLimit: batchLimit,
+            programLimit: programLimit)
         return (loop, runner)
     }
 
@@ -281,6 +282,45 @@ import Testing
         #expect(await runner.installs == 3)
         _ = try await loop.generate(request)
         #expect(await runner.installs == 3)
+    }
+
+    @Test("sizes of picture that nobody has asked for lately make room for others")
+    func programsAreBounded() async throws {
+        let (loop, runner) = make(programLimit: 5)
+        func paint(_ width: Int) async throws {
+            var request = GenerationRequest(prompt: "ab")
+            (request.width, request.height, request.steps) = (width, 32, 2)
+            _ = try await loop.generate(request)
+        }
+        // The text's program serves all sizes; a step and a decoder belong to each.
+        try await paint(32)
+        try await paint(64)
+        #expect(await (runner.installs, runner.uninstalls) == (5, 0))
+        try await paint(32)
+        try await paint(96)
+        #expect(await (runner.installs, runner.uninstalls) == (7, 2))
+        try await paint(32)
+        #expect(await (runner.installs, runner.uninstalls) == (7, 2))
+        try await paint(64)
+        #expect(await (runner.installs, runner.uninstalls) == (9, 4))
+    }
+
+    @Test("requests that together need more programs than may stay all end well")
+    func programsOfRequestsTogether() async throws {
+        let (loop, runner) = make(programLimit: 1)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<12 {
+                group.addTask {
+                    var request = GenerationRequest(prompt: "ab", seed: UInt64(index))
+                    (request.width, request.height, request.steps) = (32 * (1 + index % 3), 32, 3)
+                    let result = try await loop.generate(request)
+                    #expect(result.pictures.count == 1)
+                }
+            }
+            try await group.waitForAll()
+        }
+        let (installs, uninstalls) = await (runner.installs, runner.uninstalls)
+        #expect(uninstalls > 0 && installs - uninstalls <= 3)
     }
 
     @Test("everything is installed before the first program runs")

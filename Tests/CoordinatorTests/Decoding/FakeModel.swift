@@ -73,6 +73,7 @@ actor FakeRunner: ProgramRunner {
     private(set) var calls: [Call] = []
     private(set) var released: [UInt64] = []
     private(set) var installs = 0
+    private(set) var uninstalls = 0
     private(set) var installsBeforeFirstCall = 0
     private var programs: [ProgramKey: String] = [:]
     private let body: @Sendable (Call, _ step: Int) async throws -> [String: HostTensor]
@@ -98,6 +99,10 @@ actor FakeRunner: ProgramRunner {
             self.programs[key] = program.name
             return key
         }
+    }
+
+    func uninstall(_ keys: [ProgramKey]) async {
+        for key in keys where programs.removeValue(forKey: key) != nil { uninstalls += 1 }
     }
 
     func run(
