@@ -15,13 +15,8 @@ public final class RuntimeEngine: RankEngine {
     private var programs: [String: Entry] = [:]
     /// Nil: nothing is recorded.
     private var ring: TraceRing?
-<<<<<<< HEAD
     /// What the calls since the last order took from the heap, where that is counted.
     private var heap: [HeapCount] = []
-    /// Payload bytes that a call of each program sends to each peer, by rank.
-    private var payloads: [String: [Int]] = [:]
-=======
->>>>>>> c8806ffb16ea2579de02cf5230ee48fd7f552746
     /// What was held and done by the end of the last call or installation.
     public private(set) var report = WorkerReport()
 
@@ -113,14 +108,13 @@ public final class RuntimeEngine: RankEngine {
         guard let entry = programs[order.programKey] else {
             throw WorkerError.unknownProgram(key: order.programKey)
         }
-<<<<<<< HEAD
-        guard ring != nil, let counter = HeapCounter.shared else { return try run(order, executor) }
+        guard ring != nil, let counter = HeapCounter.shared else { return try run(order, entry) }
         let before = counter.counts
         counter.count(true)
         defer { counter.count(false) }
-        let result = try run(order, executor)
+        let result = try run(order, entry)
         let all = counter.counts.allocations &- before.allocations
-        if let step = executor.heap, heap.count < ProtocolLimits.traceEvents {
+        if let step = entry.executor.heap, heap.count < ProtocolLimits.traceEvents {
             heap.append(
                 HeapCount(
                     call: order.call, step: step.allocations - step.zeroMQ, zeroMQ: step.zeroMQ,
@@ -129,10 +123,8 @@ public final class RuntimeEngine: RankEngine {
         return result
     }
 
-    private func run(_ order: Run, _ executor: Executor) throws -> RunResult {
-=======
+    private func run(_ order: Run, _ entry: Entry) throws -> RunResult {
         let executor = entry.executor
->>>>>>> c8806ffb16ea2579de02cf5230ee48fd7f552746
         let clock = ContinuousClock()
         let (begin, sent, waited) = (clock.now, fabric.sentByteCount, executor.exchangeNanoseconds)
         let traced = ring == nil ? 0 : TraceRing.now
