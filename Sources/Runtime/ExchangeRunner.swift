@@ -151,13 +151,16 @@ final class ExchangeRunner {
     func start(fabric: any Fabric, tag: FrameTag) throws {
         var tag = tag
         tag.instruction = UInt32(index)
-        for send in sends {
+        for number in 0..<sends.count {
+            let send = sends[number]
             let base: UnsafeRawPointer
             if let direct = send.direct {
                 base = UnsafeRawPointer(table[direct.buffer] + direct.offset)
             } else {
                 let room = fabric.room(to: send.peer, byteCount: send.byteCount) ?? send.staging
-                for copy in send.pack { copy.box.run(from: table[copy.buffer], to: room + copy.offset) }
+                for part in 0..<send.pack.count {
+                    send.pack[part].box.run(from: table[send.pack[part].buffer], to: room + send.pack[part].offset)
+                }
                 base = UnsafeRawPointer(room)
             }
             try fabric.send(
@@ -169,8 +172,11 @@ final class ExchangeRunner {
     func finish(fabric: any Fabric, tag: FrameTag, deadline: Duration) throws {
         var tag = tag
         tag.instruction = UInt32(index)
-        for copy in copies { copy.box.run(from: table[copy.buffer], to: table[copy.destination]) }
-        for (number, receive) in receives.enumerated() {
+        for number in 0..<copies.count {
+            copies[number].box.run(from: table[copies[number].buffer], to: table[copies[number].destination])
+        }
+        for number in 0..<receives.count {
+            let receive = receives[number]
             if let direct = receive.direct {
                 try fabric.receive(
                     from: receive.peer, tag: tag,
@@ -182,9 +188,14 @@ final class ExchangeRunner {
             let place = try fabric.take(from: receive.peer, tag: tag, room: room, deadline: deadline)
             let base = place ?? UnsafeRawPointer(receive.staging)
             arrivals[number] = base
-            for copy in receive.unpack { copy.box.run(from: base + copy.offset, to: table[copy.buffer]) }
+            for part in 0..<receive.unpack.count {
+                let copy = receive.unpack[part]
+                copy.box.run(from: base + copy.offset, to: table[copy.buffer])
+            }
         }
-        for reducer in reducers { reducer.run() }
-        for receive in receives where receive.direct == nil { fabric.giveBack(from: receive.peer) }
+        for number in 0..<reducers.count { reducers[number].run() }
+        for number in 0..<receives.count where receives[number].direct == nil {
+            fabric.giveBack(from: receives[number].peer)
+        }
     }
 }

@@ -36,6 +36,7 @@ public final class Executor {
     /// What instructions of the last call took from the heap; nil where nobody counts.
     public private(set) var heap: HeapCounter.Counts?
     private let residentInputs: [(name: ResidentName, buffer: Int, byteCount: Int)]
+    private let residentOutputs: [(name: String, buffer: Int, byteCount: Int, isRead: Bool)]
 
     private enum Step {
         case kernel(Kernel)
@@ -90,6 +91,10 @@ public final class Executor {
         }
         residentInputs = program.residents.filter { !$0.isOutput }.map {
             (ResidentName($0.name), $0.buffer, program.buffers[$0.buffer].byteCount)
+        }
+        residentOutputs = program.residents.filter(\.isOutput).map { resident in
+            let isRead = program.residents.contains { !$0.isOutput && $0.name == resident.name }
+            return (resident.name, resident.buffer, program.buffers[resident.buffer].byteCount, isRead)
         }
         let builder = KernelBuilder(
             program: program, table: table, weights: weights, pool: threads, scratch: scratch, memory: kernelMemory)
@@ -155,9 +160,11 @@ public final class Executor {
         try resolveResidents(residents, request, slots)
         try copyIn(inputs)
         let before = HeapCounter.shared?.counts
-        for (index, step) in steps.enumerated() {
-            let begin = trace == nil && !step.isExchange ? 0 : TraceRing.now
-            switch step {
+        // By index, as all loops in here: iterators of arrays allocate where the compiler does not optimise.
+        for index in 0..<steps.count {
+            let isExchange = steps[index].isExchange
+            let begin = trace == nil && !isExchange ? 0 : TraceRing.now
+            switch steps[index] {
             case .kernel(let kernel): kernel()
             case .start(let runner):
                 do { try runner.start(fabric: fabric, tag: tag) } catch { throw failure(index, runner, error) }
@@ -167,7 +174,7 @@ public final class Executor {
                 }
             }
             trace?.record(index, since: begin)
-            if step.isExchange { exchangeNanoseconds &+= TraceRing.now &- begin }
+            if isExchange { exchangeNanoseconds &+= TraceRing.now &- begin }
         }
         if let before, let counter = HeapCounter.shared { heap = counter.counts - before }
         return copyOut()
@@ -218,17 +225,12 @@ public final class Executor {
             }
             table[resident.buffer] = base
         }
-        for resident in program.residents where resident.isOutput {
-            let byteCount = program.buffers[resident.buffer].byteCount
-            let isRead = program.residents.contains { !$0.isOutput && $0.name == resident.name }
-            guard
-                let base = store.make(request: request, name: resident.name, byteCount: byteCount, isRead: isRead)
-            else {
+        for (name, buffer, byteCount, isRead) in residentOutputs {
+            guard let base = store.make(request: request, name: name, byteCount: byteCount, isRead: isRead) else {
                 throw ExecutionError(
-                    .outOfMemory, program: program.name,
-                    reason: "no memory for \(byteCount) bytes of \(resident.name)")
+                    .outOfMemory, program: program.name, reason: "no memory for \(byteCount) bytes of \(name)")
             }
-            table[resident.buffer] = base
+            table[buffer] = base
         }
     }
 

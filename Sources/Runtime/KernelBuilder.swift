@@ -33,7 +33,9 @@ struct KernelBuilder {
     private func after(_ copies: [OperandCopy], _ kernel: @escaping Kernel) -> Kernel {
         let (bases, operands) = (table, scratch.places.operands)
         return {
-            for copy in copies { copy.copy.run(from: bases[copy.source], to: operands.pointee + copy.offset) }
+            for index in 0..<copies.count {
+                copies[index].copy.run(from: bases[copies[index].source], to: operands.pointee + copies[index].offset)
+            }
             kernel()
         }
     }

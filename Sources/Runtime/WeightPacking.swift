@@ -27,12 +27,19 @@ enum WeightPacking {
         _ geometry: DotGeometry, _ form: ProductForm, _ isa: tk_isa, _ plain: UnsafePointer<UInt16>,
         into destination: UnsafeMutableRawPointer
     ) {
+        for (range, offset) in zip(geometry.ranges, offsets(geometry, form, isa)) where !range.isEmpty {
+            pack(geometry, form, isa, plain, range, into: destination + offset)
+        }
+    }
+
+    /// Packs a node: a range of the local depth.
+    static func pack(
+        _ geometry: DotGeometry, _ form: ProductForm, _ isa: tk_isa, _ plain: UnsafePointer<UInt16>,
+        _ range: Range<Int>, into destination: UnsafeMutableRawPointer
+    ) {
         guard geometry.columns > 0 else { return }
         let pack = form == .int8 ? tk_dot_s8_pack : tk_dot_pack
-        for (range, offset) in zip(geometry.ranges, offsets(geometry, form, isa)) where !range.isEmpty {
-            pack(
-                isa, plain + range.lowerBound, geometry.depth, geometry.columns, range.count, geometry.segment,
-                destination + offset)
-        }
+        pack(
+            isa, plain + range.lowerBound, geometry.depth, geometry.columns, range.count, geometry.segment, destination)
     }
 }

@@ -111,6 +111,25 @@ import Testing
         #expect(Set(events.compactMap { $0["pid"] as? Int }) == [0, 1, 2])
     }
 
+    /// With one thread and several, within a worker and between workers, over shared memory and over ZeroMQ.
+    @Test(arguments: [
+        ("amused-tiny", "1x2", "auto"), ("amused-tiny", "2x1@model=2", "zeromq"),
+        ("muse-tiny", "2x1@model=2", "auto"),
+    ])
+    func stepsTakeNothingFromTheHeap(preset: String, layout: String, carrier: String) throws {
+        let report = try document(
+            ["step", "--preset", preset, "--layout", layout, "--set", "data_plane.carrier=\(carrier)", "--runs", "6"]
+                + ["--allocations"])
+        let figures = try #require(report["figures"] as? [[String: Any]])
+        #expect(figures.count >= 3)
+        for figure in figures {
+            let (subject, details) = (figure["subject"] as? String ?? "", figure["details"] as? [String: Double])
+            #expect(details?["allocations"] == 0, "\(subject): \(details ?? [:])")
+            // The rest of a call does allocate, and shows that something counts.
+            #expect((details?["allocationsAroundInstructions"] ?? 0) > 0, "\(subject)")
+        }
+    }
+
     @Test func stepsAreComparedOverLayouts() throws {
         let report = try document(
             ["scaling", "--preset", "amused-tiny", "--layout", "1x1", "2x1@guidance=2", "--runs", "2"])

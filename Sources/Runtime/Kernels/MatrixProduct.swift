@@ -16,6 +16,8 @@ struct MatrixProduct {
     let scratch: Scratch
     /// Tree nodes of the result.
     let nodes: List<Node>
+    /// Bytes of the packed form.
+    let packedByteCount: Int
     /// What a thread takes of its scratch, from its start.
     let threadByteCount: Int
     /// Where rows that all threads read are staged, in the kernel's shared scratch, and the bytes there.
@@ -41,6 +43,10 @@ struct MatrixProduct {
         isa = context.isa
         pool = context.pool
         scratch = context.scratch
+        packedByteCount =
+            form != .f32
+            ? WeightPacking.byteCount(geometry, form, context.isa)
+            : tk_dot_f32_packed_bytes(geometry.columns, geometry.depth)
         let offsets = WeightPacking.offsets(geometry, form, context.isa)
         nodes = context.memory.list(
             zip(geometry.ranges, offsets).map { Node(range: Stretch($0), offset: $1) })
@@ -61,16 +67,14 @@ struct MatrixProduct {
         context.scratch.reserve(perThread: threadByteCount)
     }
 
-    /// Bytes of the packed form.
-    var packedByteCount: Int {
-        form != .f32
-            ? WeightPacking.byteCount(geometry, form, isa) : tk_dot_f32_packed_bytes(geometry.columns, geometry.depth)
-    }
-
     /// Packs dense weights [columns, depth], for operands that are no parameters.
     func pack(_ plain: UnsafeRawPointer, _ dtype: tk_dtype, into packed: UnsafeMutableRawPointer) {
         if form != .f32 {
-            WeightPacking.pack(geometry, form, isa, plain.assumingMemoryBound(to: UInt16.self), into: packed)
+            for index in 0..<nodes.count where !nodes[index].range.isEmpty {
+                WeightPacking.pack(
+                    geometry, form, isa, plain.assumingMemoryBound(to: UInt16.self), nodes[index].range.range,
+                    into: packed + nodes[index].offset)
+            }
         } else {
             Self.packF32(geometry, plain, dtype, into: packed)
         }

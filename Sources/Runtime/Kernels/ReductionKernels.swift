@@ -21,18 +21,25 @@ enum ReductionKernels {
         var scattered: (results: List<Int>, reduced: List<Int>, perIndex: Int)?
     }
 
-    /// What becomes of one leaf of one row.
-    private protocol LeafSum: BitwiseCopyable {
+    /// What becomes of one leaf of one row: no generic type, because a function in a generic context captures types.
+    private enum Leaf: BitwiseCopyable {
+        case reduced(tk_reduction, Place, Layout)
+        /// Of rows of so many elements; the second operand is each row's maximum.
+        case exponentials(Place, greatest: Place, count: Int)
+
         /// Writes the leaf's value for each inner index.
-        func write(row: Int, leaf: Stretch, to sums: UnsafeMutablePointer<Float>)
-    }
-
-    private struct Reduced: LeafSum {
-        let kind: tk_reduction
-        let x: Place
-        let layout: Layout
-
         func write(row: Int, leaf: Stretch, to sums: UnsafeMutablePointer<Float>) {
+            switch self {
+            case .reduced(let kind, let x, let layout): Self.reduce(kind, x, layout, row: row, leaf: leaf, to: sums)
+            case .exponentials(let x, let greatest, let count):
+                sums[0] = tk_sum_exp(x.pointer, x.real, row * count + leaf.lowerBound, leaf.count, greatest.floats[row])
+            }
+        }
+
+        private static func reduce(
+            _ kind: tk_reduction, _ x: Place, _ layout: Layout, row: Int, leaf: Stretch,
+            to sums: UnsafeMutablePointer<Float>
+        ) {
             let offset = row * layout.length * layout.inside * layout.inner
             let start = offset + leaf.lowerBound * layout.inside * layout.inner
             let count = leaf.count * layout.inside
@@ -47,16 +54,6 @@ enum ReductionKernels {
             } else {
                 tk_reduce_rows(kind, sums, x.pointer, x.real, start, count, layout.inner)
             }
-        }
-    }
-
-    private struct Exponentials: LeafSum {
-        let x: Place
-        let greatest: Place
-        let count: Int
-
-        func write(row: Int, leaf: Stretch, to sums: UnsafeMutablePointer<Float>) {
-            sums[0] = tk_sum_exp(x.pointer, x.real, row * count + leaf.lowerBound, leaf.count, greatest.floats[row])
         }
     }
 
@@ -78,7 +75,7 @@ enum ReductionKernels {
         let leaves = leaves(kind, first, layout, context)
         return tree(
             context, leaves, outer: layout.outer, inner: layout.inner,
-            Reduced(kind: kind, x: x.place, layout: layout))
+            .reduced(kind, x.place, layout))
     }
 
     static func sumExp(_ context: OperationContext) -> Kernel {
@@ -90,11 +87,11 @@ enum ReductionKernels {
         let leaves = ReductionLeaves(dimension: x.rank - 1, operand: x, result: out, context)
         return tree(
             context, leaves, outer: out.count, inner: 1,
-            Exponentials(x: x.place, greatest: greatest.place, count: count))
+            .exponentials(x.place, greatest: greatest.place, count: count))
     }
 
     /// For each outer index: all leaves of a node into scratch, folded, and written to the node's part of the result.
-    private static func tree<Leaf: LeafSum>(
+    private static func tree(
         _ context: OperationContext, _ leaves: ReductionLeaves, outer: Int, inner: Int, _ leaf: Leaf
     ) -> Kernel {
         let (pool, out) = (context.pool, context.result.place)

@@ -154,7 +154,10 @@ public final class ZeroMQFabric: AbortableFabric {
         var spin = Spin()
         while try !attempt() {
             try abortFlag.check()
-            for case let other? in links where other.canDrain { try other.drain() }
+            // By index: iterators of arrays allocate where the compiler does not optimise.
+            for index in 0..<links.count {
+                if let other = links[index], other.canDrain { try other.drain() }
+            }
             if spin.next() { continue }
             try link.checkConnection()
             if let reason = link.lossReason { throw .peerLost(peer: link.peer, reason: reason) }
@@ -171,14 +174,15 @@ public final class ZeroMQFabric: AbortableFabric {
         let events = link.carrier == .zeroMQ ? ZMQ_POLLOUT | (link.canDrain ? ZMQ_POLLIN : 0) : ZMQ_POLLIN
         waitItems[0].events = Int16(events)
         var isQuiet = link.willSleep(forRoom: true)
-        for case let other? in links where other !== link && other.canDrain {
+        for index in 0..<links.count {
+            guard let other = links[index], other !== link, other.canDrain else { continue }
             try other.checkConnection()
             waitItems.append(other.pollItems[0])
             waitItems[waitItems.count - 1].events = Int16(ZMQ_POLLIN)
             isQuiet = other.willSleep(forRoom: false) && isQuiet
         }
         if isQuiet { try poll(&waitItems, milliseconds: milliseconds) }
-        for case let other? in links { try other.didSleep() }
+        for index in 0..<links.count { try links[index]?.didSleep() }
     }
 
     // MARK: Receiving
