@@ -1,17 +1,9 @@
 import Bench
 import Coordinator
 import Logging
-import Protocol
-import Worker
 
 /// Workers inside the test's process: the real service, on its own threads, over loopback.
-struct TestWorkers: BenchWorkers, Launcher {
-    private struct Handle: LaunchedWorker {
-        let task: Task<Void, Never>
-        func terminate() { task.cancel() }
-        func kill() { task.cancel() }
-    }
-
+struct TestWorkers: BenchWorkers {
     static let logger: Logger = {
         var logger = Logger(label: "test")
         logger.logLevel = .error
@@ -23,22 +15,7 @@ struct TestWorkers: BenchWorkers, Launcher {
     ) async throws -> Result {
         let settings = ClusterSettings(
             name: "bench", workers: (0..<group.count).map { .init(name: "w\($0)", threads: group.threads) })
-        return try await withCluster(settings, launcher: self, logger: Self.logger, body: body)
-    }
-
-    func launch(
-        _ order: LaunchOrder, ended: @escaping @Sendable (WorkerExit) -> Void
-    ) throws(ClusterError) -> any LaunchedWorker {
-        let settings = WorkerSettings(connect: order.connect, name: order.name, clusterID: order.clusterID)
-        let service = WorkerService(settings: settings, logger: Self.logger)
-        return Handle(
-            task: Task {
-                do {
-                    let end = try await service.run()
-                    ended(WorkerExit(status: end.isOrderly ? "exit status 0" : "exit status 1", lastLines: ["\(end)"]))
-                } catch {
-                    ended(WorkerExit(status: "exit status 1", lastLines: ["\(error)"]))
-                }
-            })
+        return try await withCluster(
+            settings, launcher: InProcessLauncher(logger: Self.logger), logger: Self.logger, body: body)
     }
 }

@@ -1,10 +1,10 @@
-import Coordinator
-import Logging
+public import Coordinator
+public import Logging
 import Protocol
 import Worker
 
 /// Starts workers as threads of this process: the real service, over the real links, without processes of their own.
-struct InProcessLauncher: Launcher {
+public struct InProcessLauncher: Launcher {
     /// A worker of the launcher.
     private struct Handle: LaunchedWorker {
         let task: Task<Void, Never>
@@ -12,9 +12,13 @@ struct InProcessLauncher: Launcher {
         func kill() { task.cancel() }
     }
 
-    let logger: Logger
+    private let logger: Logger
 
-    func launch(
+    /// A launcher whose workers write their logs here.
+    public init(logger: Logger) { self.logger = logger }
+
+    /// Starts a worker; ending it ends its task.
+    public func launch(
         _ order: LaunchOrder, ended: @escaping @Sendable (WorkerExit) -> Void
     ) throws(ClusterError) -> any LaunchedWorker {
         let settings = WorkerSettings(connect: order.connect, name: order.name, clusterID: order.clusterID)
