@@ -95,7 +95,8 @@ let package = Package(
             resources: page.map { .embedInCode("Page/Assets/\($0)") },
             swiftSettings: common),
         .target(
-            name: "Bench", dependencies: ["Coordinator", "Sharding", "Runtime", "Program", "Tensor"],
+            name: "Bench",
+            dependencies: ["Coordinator", "Sharding", "Worker", "Runtime", "Protocol", "Program", "Tensor", logging],
             swiftSettings: common),
         .executableTarget(
             name: "CLI",
@@ -108,15 +109,19 @@ let package = Package(
 
         // Tests, one target a module, then whole clusters.
         .testTarget(name: "TensorTests", dependencies: ["Tensor"], swiftSettings: common),
-        .testTarget(name: "ProgramTests", dependencies: ["Program", "Tensor"], swiftSettings: common),
+        .testTarget(name: "ProgramTests", dependencies: ["Program", "Tensor", "TestSupport"], swiftSettings: common),
         .testTarget(name: "ShardingTests", dependencies: ["Sharding", "Program", "Tensor"], swiftSettings: common),
-        .testTarget(name: "ModelsTests", dependencies: ["Models", "Program", "Tensor"], swiftSettings: common),
         .testTarget(
-            name: "RuntimeTests", dependencies: ["Runtime", "CKernels", "Program", "Tensor"], swiftSettings: common),
+            name: "ModelsTests", dependencies: ["Models", "Program", "Tensor", "TestSupport"], swiftSettings: common),
         .testTarget(
-            name: "ProtocolTests", dependencies: ["Protocol", "Program", "Tensor"], swiftSettings: common),
+            name: "RuntimeTests", dependencies: ["Runtime", "CKernels", "Program", "Tensor", "TestSupport"],
+            swiftSettings: common),
         .testTarget(
-            name: "TransportTests", dependencies: ["Transport", "CLinux", "Protocol", "Program", "Tensor"],
+            name: "ProtocolTests", dependencies: ["Protocol", "Program", "Tensor", "TestSupport"], swiftSettings: common
+        ),
+        .testTarget(
+            name: "TransportTests",
+            dependencies: ["Transport", "CLinux", "Protocol", "Program", "Tensor", "TestSupport"],
             swiftSettings: common),
         .testTarget(
             name: "WorkerTests",
@@ -126,20 +131,21 @@ let package = Package(
             name: "CoordinatorTests",
             dependencies: [
                 "Coordinator", "Worker", "Models", "Sharding", "Runtime", "Transport", "Protocol", "Program", "Tensor",
-                logging,
+                "TestSupport", logging,
             ],
             swiftSettings: common),
         .testTarget(
             name: "BenchTests",
             dependencies: [
-                "Bench", "Coordinator", "Worker", "Runtime", "Sharding", "Protocol", "Program", "Tensor", logging,
+                "Bench", "Coordinator", "Runtime", "Sharding", "Program", "Tensor", logging,
             ],
             swiftSettings: common),
         .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: common),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: common),
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "Coordinator", "Tensor", "HTTPProbe", logging,
+                "Server", "Coordinator", "Tensor", "HTTPProbe", "TestSupport", logging,
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: common),
@@ -147,6 +153,7 @@ let package = Package(
             name: "ClusterTests",
             dependencies: [
                 "Coordinator", "Worker", "Models", "Sharding", "Runtime", "Transport", "Protocol", "Program", "Tensor",
+                "TestSupport",
             ],
             swiftSettings: common),
         .testTarget(

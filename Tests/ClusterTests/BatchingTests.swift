@@ -4,6 +4,7 @@ import Program
 import Sharding
 import Synchronization
 import Tensor
+import TestSupport
 import Testing
 
 /// Pictures decoded together have the bytes that they have alone.

@@ -3,6 +3,7 @@ import Program
 import Runtime
 import Sharding
 import Tensor
+import TestSupport
 import Testing
 import Transport
 

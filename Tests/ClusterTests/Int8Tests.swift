@@ -99,7 +99,7 @@ struct Int8Tests {
             var planner = Planner(mesh: mesh, rules: LogicalAxisRules(rules))
             let text = try planner.compile(model.textProgram(batch: 1, guided: true)).program
             let step = try planner.compile(
-                model.stepProgram(batch: 1, guided: true, rows: 8, columns: 8, noise: .generated)
+                model.stepProgram(batch: 1, guidance: .both, rows: 8, columns: 8, noise: .generated)
             ).program
             return try (0..<mesh.deviceCount).map { device in
                 let locals = [text.locals[device], step.locals[device]]

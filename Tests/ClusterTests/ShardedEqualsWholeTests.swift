@@ -1,6 +1,7 @@
 import Program
 import Sharding
 import Tensor
+import TestSupport
 import Testing
 
 /// Random programs with random annotations on random meshes give, bit for bit, what one device gives.

@@ -5,6 +5,7 @@ import Protocol
 import Sharding
 import Synchronization
 import Tensor
+import TestSupport
 import Testing
 import Worker
 
@@ -234,7 +235,7 @@ private final class PlannedRunner: ProgramRunner {
                 return (result, await cluster.status.workers.reduce(0) { $0 + $1.restarts })
             }
         }
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         let kills = (0..<(isHang ? 1 : 2)).map { _ in
             (step: Int(random.next() % 6) + 1, worker: "w\(random.next() % 2)")
         }
@@ -242,15 +243,5 @@ private final class PlannedRunner: ProgramRunner {
         let (disturbed, restarts) = try await generate(killing: kills)
         #expect(restarts >= 1, "\(kills)")
         #expect(calm.pictures.map(\.pixels) == disturbed.pictures.map(\.pixels), "\(kills)")
-    }
-
-    private struct SplitMix {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
     }
 }

@@ -20,7 +20,8 @@ struct PlannerTests {
         var planner = Planner(mesh: mesh, rules: rules)
         let programs = [
             model.textProgram(batch: 1, guided: guided),
-            model.stepProgram(batch: batch, guided: guided, rows: rows, columns: columns, noise: .generated),
+            model.stepProgram(
+                batch: batch, guidance: GuidanceRows(isGuided: guided), rows: rows, columns: columns, noise: .generated),
             model.decodeProgram(batch: batch, rows: rows, columns: columns),
             model.encodeProgram(batch: batch, rows: rows, columns: columns),
         ]
@@ -37,7 +38,7 @@ struct PlannerTests {
         let (rows, columns) = try model.grid(width: model.defaultSize, height: model.defaultSize)
         let programs = [
             model.textProgram(batch: 1, guided: true),
-            model.stepProgram(batch: 4, guided: true, rows: rows, columns: columns, noise: .generated),
+            model.stepProgram(batch: 4, guidance: .both, rows: rows, columns: columns, noise: .generated),
             model.decodeProgram(batch: 4, rows: rows, columns: columns),
             model.encodeProgram(batch: 4, rows: rows, columns: columns),
         ]

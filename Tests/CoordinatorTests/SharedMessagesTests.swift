@@ -45,7 +45,7 @@ struct SharedMessagesTests {
         var result: [String: Outcome] = [:]
         for program in [
             model.textProgram(batch: 1, guided: true),
-            model.stepProgram(batch: 1, guided: true, rows: rows, columns: columns, noise: .generated),
+            model.stepProgram(batch: 1, guidance: .both, rows: rows, columns: columns, noise: .generated),
             model.decodeProgram(batch: 1, rows: rows, columns: columns),
         ] {
             let locals = try planner.compile(program).program.locals

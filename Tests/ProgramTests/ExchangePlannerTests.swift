@@ -1,5 +1,6 @@
 import Program
 import Tensor
+import TestSupport
 import Testing
 
 /// Plans are judged by carrying them out on arrays whose elements are their own global positions.
@@ -21,7 +22,7 @@ struct ExchangePlannerTests {
 
     @Test("random splits and overlapping holdings arrive complete, and nothing travels that is there already")
     func randomRedistribution() {
-        var generator = SplitMix(state: 7)
+        var generator = SeededGenerator(seed: 7)
         for _ in 0..<200 {
             let dims = [Int.random(in: 1...6, using: &generator), Int.random(in: 1...6, using: &generator), 3]
             let group = Array((0..<Int.random(in: 1...5, using: &generator)).map { $0 * 2 }.shuffled(using: &generator))
@@ -112,7 +113,7 @@ struct ExchangePlannerTests {
 
     @Test("box subtraction covers exactly what is outside")
     func subtraction() {
-        var generator = SplitMix(state: 3)
+        var generator = SeededGenerator(seed: 3)
         func box() -> Box {
             Box(
                 (0..<3).map { _ in
@@ -178,17 +179,4 @@ struct ExchangePlannerTests {
 /// All positions in a box, row-major.
 func positions(in box: Box) -> [[Int]] {
     box.ranges.reduce([[]]) { heads, range in heads.flatMap { head in range.map { head + [$0] } } }
-}
-
-/// SplitMix64: a small seeded generator for tests.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
 }

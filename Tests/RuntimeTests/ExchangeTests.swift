@@ -3,6 +3,7 @@ import Program
 import Runtime
 import Synchronization
 import Tensor
+import TestSupport
 import Testing
 
 /// Collectives between devices of one process, written as exchanges by hand.
@@ -154,7 +155,7 @@ struct ExchangeTests {
         let leafCount = 11
         let ranges = [0..<4, 4..<4, 4..<11]
         let nodes = ranges.map { ReductionTree.maximalNodes(of: $0, leafCount: leafCount) }
-        var generator = SplitMix(state: 5)
+        var generator = SeededGenerator(seed: 5)
         let leaves = (0..<leafCount).map { _ in
             (0..<120).map { _ in Float.random(in: -1...1, using: &generator) }
         }
@@ -190,7 +191,7 @@ struct ExchangeTests {
     @Test func maxima() throws {
         let sizes = [4, 5, 3]
         let all = Box(covering: sizes)
-        var generator = SplitMix(state: 6)
+        var generator = SeededGenerator(seed: 6)
         let parts = (0..<3).map { _ in (0..<60).map { _ in Float.random(in: -1...1, using: &generator) } }
         let inputs = parts.map { HostTensor($0, dims: sizes) }
         let greatest = (0..<60).map { i in parts.map { $0[i] }.max() ?? 0 }

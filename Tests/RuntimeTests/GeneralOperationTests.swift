@@ -2,6 +2,7 @@ import Foundation
 import Program
 import Runtime
 import Tensor
+import TestSupport
 import Testing
 
 /// The general operations against the reference, whole and on parts.
@@ -303,7 +304,7 @@ struct GeneralOperationTests {
         operation.threads = 1
         let type = try operation.resultType()
         let whole = try operation.whole().floats
-        var generator = SplitMix(state: UInt64(whole.count))
+        var generator = SeededGenerator(seed: UInt64(whole.count))
         let pairs: [Opcode: Int] = [.argMax: 1, .topK: 2, .mergeTopK: 2]
         for _ in 0..<6 {
             var box = Box(covering: type.sizes)

@@ -54,8 +54,9 @@ enum ReferenceSampling {
                 case "given": return logits[index] - log(x[1].values[row * v + index])
                 case "generated":
                     let rng = (0..<4).map { UInt32(truncatingIfNeeded: Int(x[1].values[row / positions * 4 + $0])) }
-                    let r = philox(
-                        key: (rng[0], rng[1]), counter: [rng[2], rng[3], UInt32(row % positions), UInt32(index / 4)])
+                    let r = Philox.words(
+                        counter: SIMD4(rng[2], rng[3], UInt32(row % positions), UInt32(index / 4)),
+                        key: SIMD2(rng[0], rng[1]))
                     return logits[index] - log(-log(uniform(r[index % 4])))
                 default: return logits[index]
                 }
@@ -73,8 +74,8 @@ enum ReferenceSampling {
             case "given": gumbel = x[5].values[i]
             case "generated":
                 let rng = (0..<4).map { UInt32(truncatingIfNeeded: Int(x[5].values[picture * 4 + $0])) }
-                let r = philox(
-                    key: (rng[0], rng[1]), counter: [rng[2], rng[3], UInt32(i % positions), 0x8000_0000])
+                let r = Philox.words(
+                    counter: SIMD4(rng[2], rng[3], UInt32(i % positions), 0x8000_0000), key: SIMD2(rng[0], rng[1]))
                 gumbel = -log(-log(uniform(r[0])))
             default: break
             }
@@ -96,19 +97,4 @@ enum ReferenceSampling {
     }
 
     static func uniform(_ r: UInt32) -> Double { (Double(r >> 8) + 0.5) / 16_777_216 }
-
-    /// Philox 4x32-10 as in the paper, round by round.
-    static func philox(key: (UInt32, UInt32), counter: [UInt32]) -> [UInt32] {
-        var (k, c) = (key, counter)
-        for _ in 0..<10 {
-            let a = UInt64(0xD251_1F53) * UInt64(c[0])
-            let b = UInt64(0xCD9E_8D57) * UInt64(c[2])
-            c = [
-                UInt32(b >> 32) ^ c[1] ^ k.0, UInt32(truncatingIfNeeded: b), UInt32(a >> 32) ^ c[3] ^ k.1,
-                UInt32(truncatingIfNeeded: a),
-            ]
-            k = (k.0 &+ 0x9E37_79B9, k.1 &+ 0xBB67_AE85)
-        }
-        return c
-    }
 }

@@ -1,5 +1,6 @@
 import Program
 import Tensor
+import TestSupport
 
 /// A small whole tensor with its values as doubles, already rounded to its element type.
 struct Sample {
@@ -39,21 +40,21 @@ struct Sample {
     static func random(
         _ dtype: DType, _ dims: [Dim], seed: UInt64, _ range: ClosedRange<Double> = -1...1
     ) -> Sample {
-        var generator = SplitMix(state: seed &* 0x9E37_79B9_7F4A_7C15 &+ 1)
+        var generator = SeededGenerator(seed: seed &* 0x9E37_79B9_7F4A_7C15 &+ 1)
         let count = dims.reduce(1) { $0 * $1.size }
         return Sample(dtype, dims, (0..<count).map { _ in Double.random(in: range, using: &generator) })
     }
 
     /// Whole numbers below a bound.
     static func integers(_ dims: [Dim], below: Int, seed: UInt64) -> Sample {
-        var generator = SplitMix(state: seed &* 0x9E37_79B9_7F4A_7C15 &+ 7)
+        var generator = SeededGenerator(seed: seed &* 0x9E37_79B9_7F4A_7C15 &+ 7)
         let count = dims.reduce(1) { $0 * $1.size }
         return Sample(.i32, dims, (0..<count).map { _ in Double(Int.random(in: 0..<below, using: &generator)) })
     }
 
     /// Whole numbers of a small range, as any element type: sums of their products are exact in f32.
     static func small(_ dtype: DType, _ dims: [Dim], seed: UInt64, _ range: ClosedRange<Int> = -4...4) -> Sample {
-        var generator = SplitMix(state: seed &* 0x9E37_79B9_7F4A_7C15 &+ 3)
+        var generator = SeededGenerator(seed: seed &* 0x9E37_79B9_7F4A_7C15 &+ 3)
         let count = dims.reduce(1) { $0 * $1.size }
         return Sample(dtype, dims, (0..<count).map { _ in Double(Int.random(in: range, using: &generator)) })
     }
@@ -82,19 +83,6 @@ struct Sample {
     }
 
     func offset(_ index: [Int]) -> Int { zip(index, sizes).reduce(0) { $0 * $1.1 + $1.0 } }
-}
-
-/// A small generator of repeatable numbers (Steele et al., "Fast splittable pseudorandom number generators").
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
 }
 
 /// Every index of a shape, row-major.

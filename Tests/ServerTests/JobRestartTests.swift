@@ -3,6 +3,7 @@ import Foundation
 import HTTPProbe
 import Synchronization
 import Tensor
+import TestSupport
 import Testing
 
 @testable import Server
@@ -79,7 +80,7 @@ import Testing
 
     /// 300 x 300 pixels that do not compress.
     private static var noise: HostTensor {
-        var generator = SplitMix(state: 3)
+        var generator = SeededGenerator(seed: 3)
         return HostTensor(
             dtype: .u8, dims: [300, 300, 3],
             bytes: (0..<270_000).map { _ in UInt8.random(in: 0...255, using: &generator) })

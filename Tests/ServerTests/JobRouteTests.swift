@@ -2,6 +2,7 @@ import Coordinator
 import Foundation
 import HTTPProbe
 import Server
+import TestSupport
 import Testing
 
 /// `/v1/jobs` and what is below it, over a socket, without a cluster.
@@ -277,7 +278,7 @@ import Testing
     /// Paths and bodies of all kinds get an answer below 500.
     @Test func nothingThatIsSentBreaksIt() async throws {
         try await serving(FakeService(queueLimit: 1000)) { port in
-            var generator = SplitMix(state: 7)
+            var generator = SeededGenerator(seed: 7)
             let good = try id(try await postJob(port, #"{"prompt": "x"}"#))
             let pieces = [
                 "", "/", good, "job_", "%00", "%ff", "..", "results", "0", "-1", "99999999999999999999", "events",

@@ -1,5 +1,6 @@
 import HTTPProbe
 import Server
+import TestSupport
 import Testing
 
 /// Forms as browsers, OpenAI's client and nobody at all send them.
@@ -56,7 +57,7 @@ import Testing
     /// Bodies that were changed at random: cut, doubled, overwritten; each is a form or a named error.
     @Test(arguments: UInt64(0)..<8)
     func damagedFormsNeverCrash(seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         var form = Form()
         form.add("prompt", "a fox")
         form.add("image", file: "a.png", try FakeService.square(9))
@@ -96,7 +97,7 @@ import Testing
         form.add("image", file: "a.png", try FakeService.square(9))
         let whole = form.finished
         try await serving(FakeService()) { port in
-            var random = SplitMix(state: 99)
+            var random = SeededGenerator(seed: 99)
             for _ in 0..<60 {
                 var bytes = whole
                 for _ in 0..<3 {

@@ -1,6 +1,7 @@
 import Foundation
 import Server
 import Tensor
+import TestSupport
 import Testing
 
 @Suite struct PNGFileTests {
@@ -111,7 +112,7 @@ import Testing
 
     @Test("changed bytes never do more than throw")
     func mutations() throws {
-        var random = SplitMix(state: 7)
+        var random = SeededGenerator(seed: 7)
         let texts = [PNGFile.Text(keyword: "a", value: "bcd"), .init(keyword: "e", value: "ü")]
         var seeds = Self.cases.map { Array($0.png) }
         seeds.append(try PNGFile.encode(picture(9, 7), texts: texts))
@@ -155,18 +156,5 @@ import Testing
             for index in 0..<4 { bytes[at + 8 + length + index] = UInt8(truncatingIfNeeded: ~crc >> (24 - 8 * index)) }
             at += 12 + length
         }
-    }
-}
-
-/// A small seeded generator.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

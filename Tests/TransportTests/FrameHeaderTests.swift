@@ -1,4 +1,5 @@
 import Program
+import TestSupport
 import Testing
 import Transport
 
@@ -72,7 +73,7 @@ struct FrameHeaderTests {
 
     @Test("random bytes never crash the parser, and what it accepts encodes to the same bytes")
     func fuzz() throws {
-        var generator = SplitMix(state: 42)
+        var generator = SeededGenerator(seed: 42)
         var accepted = 0
         for round in 0..<20_000 {
             var bytes: [UInt8]
@@ -103,18 +104,5 @@ struct FrameHeaderTests {
             for _ in 0..<8 { value = value & 1 == 1 ? (value >> 1) ^ 0x82F6_3B78 : value >> 1 }
         }
         for index in 0..<4 { bytes[44 + index] = UInt8(truncatingIfNeeded: ~value >> UInt32(8 * index)) }
-    }
-}
-
-/// SplitMix64: a small seeded generator for tests.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -43,10 +43,15 @@ struct ExportCommand: ParsableCommand {
             ? try MuseModel(folder: source)
             : try MuseModel(preset: source, textEncoder: textEncoder, seed: seed)
         let sources = try model.sources()
-        try model.save(to: folder, dtype: dtype == .f32 ? .f32 : .bf16) { spec, dtype in
+        let progress = Progress()
+        defer { progress.finish() }
+        try model.save(
+            to: folder, dtype: dtype == .f32 ? .f32 : .bf16, progress: { progress.wrote($0, of: $1) }
+        ) { spec, dtype in
             guard let source = sources[spec.name] else { preconditionFailure("every weight has a source") }
             return try WeightValues.fileBytes(of: spec, as: dtype, from: source)
         }
+        progress.finish()
         Terminal.shared.note("wrote \(folder); 'model: {path: \(folder)}' in a cluster file serves it")
     }
 }

@@ -56,7 +56,7 @@ struct PlanCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let (configuration, choice) = try configuration.load().resolved(pictures: count)
+        let (configuration, choice) = try configuration.load().resolvedWithProgress(pictures: count)
         let plan = try configuration.planned(pictures: count)
         let report = plan.report
         for worker in report.workers {

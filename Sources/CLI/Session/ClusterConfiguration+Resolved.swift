@@ -5,13 +5,22 @@ import Sharding
 extension ClusterConfiguration {
     /// The configuration with the mesh that `mesh: auto` stands for; says what was chosen.
     func resolvedForStart() throws -> ClusterConfiguration {
-        let (configuration, choice) = try resolved()
+        let (configuration, choice) = try resolvedWithProgress()
         if let choice {
             Terminal.shared.note(
                 "chosen mesh: \(choice.best.title) on \(choice.best.workers.joined(separator: ", ")); 'tessera plan' says "
                     + "why")
         }
         return configuration
+    }
+
+    /// As `resolved(pictures:progress:)`; the search for a mesh shows how far it is.
+    func resolvedWithProgress(
+        pictures: Int? = nil
+    ) throws -> (configuration: ClusterConfiguration, choice: MeshChoice?) {
+        let progress = Progress()
+        defer { progress.finish() }
+        return try resolved(pictures: pictures) { progress.compared($0, of: $1) }
     }
 }
 

@@ -74,13 +74,22 @@ private actor ProgramInstaller {
         }
         let tally = LoadTally(workers: workers, missing: missing)
         if tally.progress.byteCount > 0 { progress(tally.progress) }
+        var deadline = ContinuousClock.now + cluster.settings.installDeadline
         for order in orders {
-            try await resumingAfterLosses {
-                try await cluster.install(order.name, locals: order.program.locals, sources: sources) {
-                    if let loaded = tally.record(worker: $0, $1) { progress(loaded) }
+            while installed[order.name] == nil {
+                do {
+                    try await cluster.install(
+                        order.name, locals: order.program.locals, sources: sources, deadline: deadline
+                    ) {
+                        if let loaded = tally.record(worker: $0, $1) { progress(loaded) }
+                    }
+                    installed[order.name] = order.program.locals
+                } catch ClusterError.interrupted {
+                    // The way back has deadlines of its own, and the cluster bounds how often workers are lost.
+                    try Task.checkCancellation()
+                    deadline = .now + cluster.settings.installDeadline
                 }
             }
-            installed[order.name] = order.program.locals
         }
         self.ledger = ledger
         return names.map { ProgramKey($0) }
@@ -94,16 +103,5 @@ private actor ProgramInstaller {
         }
         ledger = WeightLedger(deviceCount: planner.mesh.deviceCount)
         for locals in installed.values { _ = ledger.add(locals) }
-    }
-
-    /// Installs again what a lost worker has interrupted; the cluster bounds how often that is.
-    private func resumingAfterLosses(_ body: () async throws -> Void) async throws {
-        while true {
-            do {
-                return try await body()
-            } catch ClusterError.interrupted {
-                try Task.checkCancellation()
-            }
-        }
     }
 }

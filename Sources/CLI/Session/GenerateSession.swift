@@ -91,6 +91,7 @@ enum GenerateSession {
         case JobProgress.loadPhase:
             let workers = LoadingProgress.Worker(name: "workers", loadedByteCount: report.done, byteCount: report.total)
             progress.loaded(LoadingProgress(workers: [workers]))
+        case JobProgress.queuedPhase: progress.waiting(behind: report.total)
         case JobProgress.stepPhase: progress.stepped(report.done, of: report.total, left: report.timeLeft)
         default: break
         }

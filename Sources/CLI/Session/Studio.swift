@@ -222,7 +222,7 @@ extension JobProgress {
     /// What a client of the cluster is told of an event; nil: nothing.
     init?(_ event: PaintingEvent, job: UInt64) {
         switch event {
-        case .queued: self.init(job: job, phase: Self.queuedPhase, done: 0, total: 0)
+        case .queued(let ahead): self.init(job: job, phase: Self.queuedPhase, done: 0, total: ahead)
         case .loading(let done, let total): self.init(job: job, phase: Self.loadPhase, done: done, total: total)
         case .stepped(let done, let total, let secondsLeft):
             self.init(

@@ -2,7 +2,8 @@ import Coordinator
 import Sharding
 import Synchronization
 
-/// Shows how far a generation is: first bytes loaded by each worker, then steps with the time left.
+/// Shows how far something is that takes its time: bytes loaded by each worker, steps with the time left, meshes compared,
+/// bytes written.
 final class Progress: Sendable {
     /// More workers than this share one bar.
     private static let barsMax = 16
@@ -61,6 +62,27 @@ final class Progress: Sendable {
         let time = left.map { ", \(Self.time($0)) left" } ?? ""
         let text = "step \(done) of \(total)\(time)"
         show(["\(Self.bar(done, of: total))  \(text)"], line: text)
+    }
+
+    /// So many orders come first; nothing where it is none.
+    func waiting(behind count: Int) {
+        guard count > 0 else { return }
+        let text = "waiting behind \(count == 1 ? "1 other order" : "\(count) other orders")"
+        show([text], line: text)
+    }
+
+    /// `done` of at most `total` meshes are compiled.
+    func compared(_ done: Int, of total: Int) {
+        show(
+            ["\(Self.bar(done, of: total))  mesh \(done) of \(total)"],
+            line: done == 0 ? "comparing \(total) meshes" : nil)
+    }
+
+    /// `done` of `total` bytes are written.
+    func wrote(_ done: Int, of total: Int) {
+        show(
+            ["\(Self.bar(done, of: total))  \(PlanReport.bytes(done)) of \(PlanReport.bytes(total))"],
+            line: done == 0 ? "writing \(PlanReport.bytes(total))" : nil)
     }
 
     /// `done` of `total` measurements are behind us; `subject` is next.

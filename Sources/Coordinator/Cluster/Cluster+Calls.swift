@@ -47,23 +47,26 @@ extension Cluster {
     /// `sources` may name more weights than it needs; give those of the whole model every time, so that programs share
     /// their weights.
     ///
-    /// - Parameter progress: told what a worker has loaded.
+    /// - Parameters:
+    ///   - deadline: when it must be done; nil: ``ClusterSettings/installDeadline`` from now.
+    ///   - progress: told what a worker has loaded.
     /// - Returns: what the program takes on each device, by rank.
     /// - Throws: ``ClusterError``, `CancellationError`.
     @discardableResult
     public func install(
         _ key: String, locals: [LocalProgram], sources: [String: ParameterSource],
+        deadline: ContinuousClock.Instant? = nil,
         progress: @escaping @Sendable (_ worker: String, LoadProgress) -> Void = { _, _ in }
     ) async throws -> [Installed] {
         try await waitUntilReady()
         precondition(locals.count == members.count, "there is one local program a device")
         let id = number()
         let signals = signals
+        let end = now + (deadline.map { ContinuousClock.now.duration(to: $0) } ?? settings.installDeadline)
         let reports = try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 installs[id] = Installation(
-                    key: key, remaining: Set(members.indices), end: now + settings.installDeadline, progress: progress,
-                    continuation: continuation)
+                    key: key, remaining: Set(members.indices), end: end, progress: progress, continuation: continuation)
                 for index in members.indices {
                     order(index, .install(Install(programKey: key, program: locals[index], sources: sources)))
                 }

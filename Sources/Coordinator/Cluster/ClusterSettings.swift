@@ -54,7 +54,7 @@ public struct ClusterSettings: Sendable {
     public var carrier: Carrier
     /// Longest call, unless the plan predicts more (``CallPrediction``).
     public var callDeadline: Duration
-    /// Longest installation of a program.
+    /// Longest installation of a program, or of several that are installed together.
     public var installDeadline: Duration
     /// How long workers may take to give up calls after a failure.
     public var abortDeadline: Duration

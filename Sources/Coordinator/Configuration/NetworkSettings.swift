@@ -27,7 +27,7 @@ public struct DataPlaneSettings: Sendable, Hashable {
     public var carrier: Carrier
     /// How long a started worker may take to join.
     public var joinDeadline: Duration
-    /// How long loading a worker's weights may take.
+    /// How long loading may take in all: of what the cluster starts with, or of what an order of another size adds.
     public var loadDeadline: Duration
     /// How long a worker waits in a collective for another.
     public var collectiveDeadline: Duration

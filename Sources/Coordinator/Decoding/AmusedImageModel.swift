@@ -30,20 +30,8 @@ public struct AmusedImageModel: LoadedImageModel {
 
     /// Program of a role for one shape.
     public func program(_ role: ProgramRole, shape: GenerationShape) throws -> Program {
-        switch role {
-        case .text: model.textProgram(batch: shape.pictures, guided: shape.isGuided)
-        case .step(let noise):
-            model.stepProgram(
-                batch: shape.pictures, guided: shape.isGuided, rows: shape.rows, columns: shape.columns,
-                noise: noise, exposesLogits: exposesInternals)
-        case .conditionalStep(let noise):
-            model.stepProgram(
-                batch: shape.pictures, guidance: .conditional, rows: shape.rows, columns: shape.columns, noise: noise,
-                exposesLogits: exposesInternals)
-        case .decode:
-            model.decodeProgram(
-                batch: shape.pictures, rows: shape.rows, columns: shape.columns, exposesImage: exposesInternals)
-        case .encode: model.encodeProgram(batch: shape.pictures, rows: shape.rows, columns: shape.columns)
+        model.program(role, shape: shape, exposesInternals: exposesInternals) {
+            model.textProgram(batch: shape.pictures, guided: shape.isGuided)
         }
     }
 
@@ -70,11 +58,7 @@ public struct AmusedImageModel: LoadedImageModel {
 
     /// The configured size and schedule, else the reference pipeline's values.
     public var defaults: GenerationDefaults {
-        let schedule: MaskSchedule =
-            switch model.configuration.maskingSchedule {
-            case .cosine: .cosine
-            case .linear: .linear
-            }
-        return GenerationDefaults(width: model.defaultSize, height: model.defaultSize, schedule: schedule)
+        GenerationDefaults(
+            width: model.defaultSize, height: model.defaultSize, schedule: model.configuration.maskSchedule)
     }
 }

@@ -24,22 +24,9 @@ public struct MuseImageModel: LoadedImageModel {
     /// Throws `ModelError/unsupportedSize` for a grid that the model has no positions for.
     public func program(_ role: ProgramRole, shape: GenerationShape) throws -> Program {
         try model.checkGrid(rows: shape.rows, columns: shape.columns)
-        return switch role {
-        case .text:
+        return model.program(role, shape: shape, exposesInternals: exposesInternals) {
             model.textProgram(batch: shape.pictures, guided: shape.isGuided, exposesFeatures: exposesInternals)
-        case .step(let noise): step(GuidanceRows(isGuided: shape.isGuided), noise, shape)
-        case .conditionalStep(let noise): step(.conditional, noise, shape)
-        case .decode:
-            model.decodeProgram(
-                batch: shape.pictures, rows: shape.rows, columns: shape.columns, exposesImage: exposesInternals)
-        case .encode: model.encodeProgram(batch: shape.pictures, rows: shape.rows, columns: shape.columns)
         }
-    }
-
-    private func step(_ guidance: GuidanceRows, _ noise: SamplingNoise, _ shape: GenerationShape) -> Program {
-        model.stepProgram(
-            batch: shape.pictures, guidance: guidance, rows: shape.rows, columns: shape.columns, noise: noise,
-            exposesLogits: exposesInternals)
     }
 
     /// Ids of a prompt, padded to the full length; an empty prompt is padding alone, which no attention sees.

@@ -1,4 +1,5 @@
 import Models
+import Program
 import Tensor
 
 /// What the programs of a generation are given.
@@ -18,7 +19,7 @@ enum StepInputs {
             // The reference hides with the ratio of the step before the first; at full strength it would hide
             // nothing (its index wraps around), here everything is hidden.
             let ratio = plan.schedule.ratio(after: plan.startStep - 1, of: plan.stepCount)
-            var draws = Philox.uniforms(seed: plan.request.seed, image: picture, count: source.count)
+            var draws = uniforms(seed: plan.request.seed, image: picture, count: source.count)
             if case .recorded(let noise) = noise, let hiding = noise.hiding { draws = hiding }
             state.tokens = zip(source, draws).map { $1 < ratio ? maskToken : $0 }
         case .inpainting:
@@ -27,6 +28,17 @@ enum StepInputs {
             state.startRatio = Float(mask.count { $0 }) / Float(source.count)
         }
         return state
+    }
+
+    /// A number in [0, 1) for each token of a picture, before its first step.
+    ///
+    /// The counter's last word is the step; its largest value is used by nothing else.
+    private static func uniforms(seed: UInt64, image: Int, count: Int) -> [Float] {
+        let key = SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
+        return (0..<count).map { position in
+            let counter = SIMD4<UInt32>(UInt32(position), 0, UInt32(truncatingIfNeeded: image), .max)
+            return Float(Philox.words(counter: counter, key: key)[0] >> 8) * 0x1p-24
+        }
     }
 
     /// Inputs of the text program for one prompt of a request.

@@ -1,13 +1,5 @@
 /// Everything that the configuration files of an aMUSEd pipeline say about its shape.
 public struct AmusedConfiguration: Sendable, Hashable {
-    /// How the number of masked tokens falls over the steps.
-    public enum MaskingSchedule: String, Sendable, Hashable, CaseIterable {
-        /// cos(π/2 · progress)
-        case cosine
-        /// 1 - progress
-        case linear
-    }
-
     /// Text encoder.
     public var text: CLIPTextConfiguration
     /// Masked-token transformer.
@@ -16,8 +8,8 @@ public struct AmusedConfiguration: Sendable, Hashable {
     public var vq: VQConfiguration
     /// Id of a masked token.
     public var maskToken: Int
-    /// The pipeline's own schedule.
-    public var maskingSchedule: MaskingSchedule
+    /// How many tokens stay hidden after a step.
+    public var maskSchedule: MaskSchedule
 
     /// Parts with weights, which are also the names of their folders.
     static let parts = ["text_encoder", "transformer", "vqvae"]
@@ -38,12 +30,12 @@ public struct AmusedConfiguration: Sendable, Hashable {
         _ = scheduler.word("_class_name", ["AmusedScheduler"])
         let maskToken = scheduler.token("mask_token_id")
         let schedule = scheduler.word(
-            "masking_schedule", MaskingSchedule.allCases.map(\.rawValue), default: "cosine")
+            "masking_schedule", MaskSchedule.allCases.map(\.rawValue), default: "cosine")
         try scheduler.finish()
         let result = AmusedConfiguration(
             text: try .read("\(folder)/text_encoder/config.json"),
             transformer: try .read("\(folder)/transformer/config.json"), vq: try .read("\(folder)/vqvae/config.json"),
-            maskToken: maskToken, maskingSchedule: MaskingSchedule(rawValue: schedule) ?? .cosine)
+            maskToken: maskToken, maskSchedule: MaskSchedule(rawValue: schedule) ?? .cosine)
         let problems = result.contradictions
         guard problems.isEmpty else { throw .configuration(file: folder, problems: problems) }
         return result

@@ -4,20 +4,7 @@ import Tensor
 /// Axes and dims: `B` pictures, `G` guidance rows (2 with guidance: unconditional first; else 1), `Y`, `X` token grid,
 /// `S` text positions, `V` codes.
 extension AmusedModel {
-    private static let gridAxes: [String?] = [GraphAxis.batch, GraphAxis.sampling, nil]
-
     private var rowGranule: Int { configuration.transformer.isDownsampled ? 2 : 1 }
-
-    /// The program of the text encoder, the transformer or both.
-    ///
-    /// The picture tokenizer keeps bf16 in int8 too: nearly all of it is convolutions, and it runs once.
-    private func finished(_ graph: ProgramBuilder) -> Program {
-        precision == .int8 ? graph.program.withInt8Products() : graph.program
-    }
-
-    private func check(batch: Int, rows: Int, columns: Int) {
-        precondition(batch >= 1 && rows >= 1 && columns >= 1, "a program has pictures and tokens")
-    }
 
     /// `text`: everything that steps need from the prompts.
     ///
@@ -30,75 +17,37 @@ extension AmusedModel {
         let result = UViTConditioner(configuration.transformer).condition(
             &graph, states: text.hiddenStates[text.hiddenStates.count - 2], pooled: text.embedding, micro: micro)
         result.conditions.leave(&graph, configuration.transformer.conditions(length: configuration.text.length))
-        return finished(graph)
+        return precision.finished(graph)
     }
 
-    /// `step`: one step of parallel decoding.
-    ///
-    /// Inputs `tokens` i32 `[B, Y, X]`, `grid` i32 `[G, B, Y, X]` (the same tokens once a guidance row), `scale` f32
-    /// `[B]`, `temperature` f32 `[B]`, `maskCount` i32 `[B]`; noise generated: `rng` i32 `[B, 4]`, given: `expNoise`
-    /// f32 `[B, Y, X, V]` and `gumbel` f32 `[B, Y, X]`; and the residents of ``textProgram(batch:guided:)``. Outputs
-    /// `tokens`, `sampled` i32 `[B, Y, X]`, and where asked the guided `logits` f32 `[B, Y, X, V]`.
-    public func stepProgram(
-        batch: Int, guided: Bool, rows: Int, columns: Int, noise: SamplingNoise, exposesLogits: Bool = false
-    ) -> Program {
-        stepProgram(
-            batch: batch, guidance: GuidanceRows(isGuided: guided), rows: rows, columns: columns, noise: noise,
-            exposesLogits: exposesLogits)
-    }
-
-    /// As ``stepProgram(batch:guided:rows:columns:noise:exposesLogits:)``; the conditional row alone is `conditionalStep`.
+    /// `step` or `conditionalStep` (``TokenModel``), which reads the residents of ``textProgram(batch:guided:)``.
     public func stepProgram(
         batch: Int, guidance: GuidanceRows, rows: Int, columns: Int, noise: SamplingNoise, exposesLogits: Bool = false
     ) -> Program {
-        check(batch: batch, rows: rows, columns: columns)
-        var graph = ProgramBuilder(
-            name: guidance == .conditional ? "conditionalStep" : "step", activation: precision.activation)
+        let sampler = TokenSampler(
+            batch: batch, rows: rows, columns: columns, rowGranule: rowGranule, maskToken: configuration.maskToken,
+            noise: noise)
+        var graph = ProgramBuilder(name: guidance.stepName, activation: precision.activation)
         let grid = gridInput(
             &graph, batch: batch, guidanceRows: guidance.computed, rows: rows, columns: columns)
         let conditions = TextConditions.residents(
             &graph, configuration.transformer.conditions(length: configuration.text.length), batch: batch,
             rows: guidance)
         let logits = UViT(configuration.transformer).logits(&graph, grid: grid, conditions: conditions)
-        let scale = graph.input("scale", .f32, [batch], axes: [GraphAxis.batch])
-        let guided = graph.scope("guidance") {
-            $0.add(.guide, [logits, scale], axes: Self.gridAxes + [GraphAxis.vocab])
-        }
-        let sampler = TokenSampler(
-            batch: batch, rows: rows, columns: columns, rowGranule: rowGranule, maskToken: configuration.maskToken,
-            noise: noise)
-        graph.scope("sampling") { sampler.sample(&$0, logits: guided) }
-        if exposesLogits { graph.output("logits", guided) }
-        return finished(graph)
+        sampler.finish(&graph, logits: logits, exposesLogits: exposesLogits)
+        return precision.finished(graph)
     }
 
-    /// `decode`: input `tokens` i32 `[B, Y, X]`; output `pixels` u8 `[B, H, W, 3]`, and where asked `image` f32, not
-    /// clipped to [0, 1].
+    /// `decode` (``TokenModel``).
     public func decodeProgram(batch: Int, rows: Int, columns: Int, exposesImage: Bool = false) -> Program {
-        check(batch: batch, rows: rows, columns: columns)
-        var graph = ProgramBuilder(name: "decode", activation: precision.activation)
-        let tokens = graph.input(
-            "tokens", .i32, [batch, rows, columns], axes: [GraphAxis.batch, GraphAxis.rows, nil])
-        let image = graph.scope("vqvae.decoder") { VQModel(configuration.vq).image(&$0, tokens: tokens) }
-        graph.output("pixels", graph.scope("pixels") { $0.add(.pixels, [image]) })
-        if exposesImage { graph.output("image", image) }
-        return graph.program
+        VQModel(configuration.vq).decodeProgram(
+            precision.activation, batch: batch, rows: rows, columns: columns, exposesImage: exposesImage)
     }
 
-    /// `encode`: input `image` f32 `[B, H, W, 3]` in [0, 1]; output `tokens` i32 `[B, Y, X]`, and where asked `latents`
-    /// f32 `[B, Y, X, C]`.
+    /// `encode` (``TokenModel``).
     public func encodeProgram(batch: Int, rows: Int, columns: Int, exposesLatents: Bool = false) -> Program {
-        check(batch: batch, rows: rows, columns: columns)
-        var graph = ProgramBuilder(name: "encode", activation: precision.activation)
-        let pixels = tokenPixels
-        let image = graph.input(
-            "image", .f32, [batch, rows * pixels, columns * pixels, 3],
-            axes: [GraphAxis.batch, GraphAxis.rows, nil, nil], granules: [1, pixels])
-        let model = VQModel(configuration.vq)
-        let latents = graph.scope("vqvae.encoder") { model.latents(&$0, image: image) }
-        graph.output("tokens", graph.scope("vqvae.quantize") { model.tokens(&$0, latents: latents) })
-        if exposesLatents { graph.output("latents", latents) }
-        return graph.program
+        VQModel(configuration.vq).encodeProgram(
+            precision.activation, batch: batch, rows: rows, columns: columns, exposesLatents: exposesLatents)
     }
 
     // MARK: Parts, for comparisons with the reference
@@ -111,14 +60,14 @@ extension AmusedModel {
         for (index, state) in text.hiddenStates.enumerated() { graph.output("hidden_states.\(index)", state) }
         graph.output("last_hidden_state", text.last)
         graph.output("text_embeds", text.embedding)
-        return finished(graph)
+        return precision.finished(graph)
     }
 
     /// `transformer`: inputs `encoder_hidden_states` f32 `[1, B, S, E]`, `pooled_text_emb` f32 `[1, B, P]`,
     /// `microConditions` f32 `[1, B, 5]`, `grid` i32 `[1, B, Y, X]`; outputs `logits` f32 `[1, B, Y, X, V]` and the
     /// intermediate `micro_embedding`, `cond_embed` and `encoder_proj_norm`.
     public func transformerProgram(batch: Int, rows: Int, columns: Int) -> Program {
-        check(batch: batch, rows: rows, columns: columns)
+        precondition(batch >= 1 && rows >= 1 && columns >= 1, "a program has pictures and tokens")
         let c = configuration.transformer
         var graph = ProgramBuilder(name: "transformer", activation: precision.activation)
         let axes: [String?] = [GraphAxis.guidance, GraphAxis.batch, nil, nil]
@@ -133,7 +82,7 @@ extension AmusedModel {
         graph.output("micro_embedding", result.microEmbedding)
         graph.output("cond_embed", result.condition)
         graph.output("encoder_proj_norm", result.text)
-        return finished(graph)
+        return precision.finished(graph)
     }
 
     // MARK: Inputs

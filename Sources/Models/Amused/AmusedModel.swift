@@ -50,7 +50,7 @@ public struct AmusedModel: TokenModel {
         let rows = configuration.transformer.isDownsampled ? 2 : 1
         let programs = [
             textProgram(batch: 1, guided: false),
-            stepProgram(batch: 1, guided: false, rows: rows, columns: rows, noise: .none),
+            stepProgram(batch: 1, guidance: .single, rows: rows, columns: rows, noise: .none),
             decodeProgram(batch: 1, rows: 1, columns: 1), encodeProgram(batch: 1, rows: 1, columns: 1),
         ]
         return programs.reduce(into: [:]) { all, program in all.merge(program.parameters) { first, _ in first } }

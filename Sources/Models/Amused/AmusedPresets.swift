@@ -27,7 +27,7 @@ extension AmusedConfiguration {
             vq: VQConfiguration(
                 levels: [128, 256, 256, 512, 768], blockCount: 2, latentSize: 64, codeSize: 64, codebookSize: 8192,
                 groupCount: 32),
-            maskToken: 8255, maskingSchedule: .cosine)
+            maskToken: 8255, maskSchedule: .cosine)
     }
 
     private static let tiny = AmusedConfiguration(
@@ -40,5 +40,5 @@ extension AmusedConfiguration {
             isDownsampled: false, epsilon: 1e-6, sampleSize: 16),
         vq: VQConfiguration(
             levels: [8, 16, 16, 24, 32], blockCount: 1, latentSize: 16, codeSize: 16, codebookSize: 256, groupCount: 4),
-        maskToken: 287, maskingSchedule: .cosine)
+        maskToken: 287, maskSchedule: .cosine)
 }

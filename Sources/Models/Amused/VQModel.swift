@@ -1,10 +1,8 @@
 import Program
 import Tensor
 
-/// The graphs of the picture tokenizer: pictures to codes and back.
-///
-/// Values are `[B, Y, X, C]`, pictures in [0, 1].
-struct VQModel {
+/// The graphs of aMUSEd's picture tokenizer, with attention in the middle.
+struct VQModel: PictureTokenizer {
     let configuration: VQConfiguration
     private let blocks: VQBlocks
 
@@ -13,7 +11,9 @@ struct VQModel {
         blocks = VQBlocks(configuration: configuration)
     }
 
-    /// Adds the encoder: image f32 `[B, H, W, 3]` to latents f32 `[B, Y, X, code]`.
+    var part: String { "vqvae" }
+    var tokenPixels: Int { configuration.tokenPixels }
+
     func latents(_ graph: inout ProgramBuilder, image: Program.ValueID) -> Program.ValueID {
         let c = configuration
         var x = graph.toActivation(image)
@@ -35,12 +35,10 @@ struct VQModel {
         return blocks.pointwise(&graph, x, "quant_conv", from: c.latentSize, to: c.codeSize, dtype: .f32)
     }
 
-    /// Adds the search for the nearest codes: latents f32 to tokens i32 `[B, Y, X]`.
     func tokens(_ graph: inout ProgramBuilder, latents: Program.ValueID) -> Program.ValueID {
         graph.add(.choiceIndex, [graph.add(.nearestCode, [latents, blocks.codebook(&graph)])])
     }
 
-    /// Adds the decoder: tokens i32 `[B, Y, X]` to an image f32 `[B, H, W, 3]` that may leave [0, 1].
     func image(_ graph: inout ProgramBuilder, tokens: Program.ValueID) -> Program.ValueID {
         let c = configuration
         let codes = graph.add(.gather, [blocks.codebook(&graph), tokens])

@@ -17,3 +17,10 @@ extension Program {
         return program
     }
 }
+
+extension ModelPrecision {
+    /// The program of a graph of the text encoder, the transformer or both.
+    func finished(_ graph: ProgramBuilder) -> Program {
+        self == .int8 ? graph.program.withInt8Products() : graph.program
+    }
+}

@@ -80,6 +80,8 @@ public enum GuidanceRows: Sendable, Hashable, CaseIterable {
     /// With guidance, or without.
     public init(isGuided: Bool) { self = isGuided ? .both : .single }
 
+    /// Name of a step's program.
+    var stepName: String { self == .conditional ? "conditionalStep" : "step" }
     /// Rows that a step computes.
     public var computed: Int { self == .both ? 2 : 1 }
     /// Rows that the text program left.

@@ -1,7 +1,7 @@
 import Program
 import Tensor
 
-/// The end of a step's graph: choosing tokens and masking the least confident again (MaskGIT, §3.2).
+/// The end of a step's graph: guidance, choosing tokens, and masking the least confident again (MaskGIT, §3.2).
 struct TokenSampler {
     let batch: Int
     let rows: Int
@@ -12,8 +12,28 @@ struct TokenSampler {
 
     private static let axes: [String?] = [GraphAxis.batch, GraphAxis.sampling, nil]
 
-    /// Adds the graph after guided logits f32 `[B, Y, X, V]`, with its inputs and the outputs `tokens` and `sampled`.
-    func sample(_ graph: inout ProgramBuilder, logits: Program.ValueID) {
+    init(batch: Int, rows: Int, columns: Int, rowGranule: Int, maskToken: Int, noise: SamplingNoise) {
+        precondition(batch >= 1 && rows >= 1 && columns >= 1, "a program has pictures and tokens")
+        self.batch = batch
+        self.rows = rows
+        self.columns = columns
+        self.rowGranule = rowGranule
+        self.maskToken = maskToken
+        self.noise = noise
+    }
+
+    /// Adds all that follows logits f32 `[G, B, Y, X, V]`, with its inputs and outputs.
+    func finish(_ graph: inout ProgramBuilder, logits: Program.ValueID, exposesLogits: Bool) {
+        let scale = graph.input("scale", .f32, [batch], axes: [GraphAxis.batch])
+        let guided = graph.scope("guidance") {
+            $0.add(.guide, [logits, scale], axes: Self.axes + [GraphAxis.vocab])
+        }
+        graph.scope("sampling") { sample(&$0, logits: guided) }
+        if exposesLogits { graph.output("logits", guided) }
+    }
+
+    /// Adds the choice after guided logits f32 `[B, Y, X, V]`.
+    private func sample(_ graph: inout ProgramBuilder, logits: Program.ValueID) {
         let tokens = graph.input(
             "tokens", .i32, [batch, rows, columns], axes: Self.axes, granules: [1, rowGranule])
         let temperature = graph.input("temperature", .f32, [batch], axes: [GraphAxis.batch])

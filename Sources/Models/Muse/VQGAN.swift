@@ -1,21 +1,23 @@
 import Program
 import Tensor
 
-/// The graphs of MaskGIT's picture tokenizer: pictures to codes and back, without attention.
+/// The graphs of MaskGIT's picture tokenizer, which has no attention.
 ///
-/// Values are `[B, Y, X, C]`, pictures in [0, 1]. Names are those of the PyTorch ports. Two traits set it apart from
+/// Names are those of the PyTorch ports. Two traits set it apart from
 /// other tokenizers: convolutions in residual blocks have no bias, and where channels change the 1x1 convolution is
 /// applied to the block's *output* (`y = h + conv(h)`), not to its input.
-struct VQGAN {
+struct VQGAN: PictureTokenizer {
     private static let axes: [String?] = [GraphAxis.batch, GraphAxis.rows, nil, nil]
     let configuration: VQGANConfiguration
     private let weights = WeightFactory(part: "vqgan")
 
     init(_ configuration: VQGANConfiguration) { self.configuration = configuration }
 
+    var part: String { "vqgan" }
+    var tokenPixels: Int { configuration.tokenPixels }
+
     // MARK: Graphs
 
-    /// Adds the encoder: image f32 `[B, H, W, 3]` to latents f32 `[B, Y, X, code]`.
     func latents(_ graph: inout ProgramBuilder, image: Program.ValueID) -> Program.ValueID {
         let c = configuration
         var size = c.levels[0]
@@ -34,12 +36,10 @@ struct VQGAN {
         return graph.add(.add, [graph.linear(x, weight, dtype: .f32), bias], dtype: .f32, axes: Self.axes)
     }
 
-    /// Adds the search for the nearest codes: latents f32 to tokens i32 `[B, Y, X]`.
     func tokens(_ graph: inout ProgramBuilder, latents: Program.ValueID) -> Program.ValueID {
         graph.add(.choiceIndex, [graph.add(.nearestCode, [latents, codebook(&graph)])])
     }
 
-    /// Adds the decoder: tokens i32 `[B, Y, X]` to an image f32 `[B, H, W, 3]` that may leave [0, 1].
     func image(_ graph: inout ProgramBuilder, tokens: Program.ValueID) -> Program.ValueID {
         let c = configuration
         var size = c.levels[c.levels.count - 1]

@@ -1,5 +1,6 @@
 public import Coordinator
 import Foundation
+public import Models
 
 /// Everything that decides a picture, kept inside its PNG.
 ///

@@ -1,5 +1,6 @@
 import Program
 import Tensor
+import TestSupport
 
 /// Blocks of the general operations: movement, lookups, products, windows, choices.
 extension RandomProgram {

@@ -1,5 +1,6 @@
 import Program
 import Tensor
+import TestSupport
 
 /// A random small program over all kinds of operations, with random annotations and inputs.
 ///

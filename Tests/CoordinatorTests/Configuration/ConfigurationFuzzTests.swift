@@ -1,6 +1,7 @@
 import Coordinator
 import Foundation
 import Program
+import TestSupport
 import Testing
 
 /// Mutated files are read or refused, never a trap, and every problem points into the file.
@@ -13,7 +14,7 @@ import Testing
             try String(contentsOf: ConfigurationGoldenTests.folder.appending(path: "\($0).yaml"), encoding: .utf8)
         }
         let corpus = golden + [try String(contentsOf: root.appending(path: "cluster.yaml"), encoding: .utf8)]
-        var generator = SplitMix(state: UInt64(seed) &+ 1)
+        var generator = SeededGenerator(seed: UInt64(seed) &+ 1)
         var accepted = 0
         for _ in 0..<400 {
             let text = mutate(corpus.randomElement(using: &generator) ?? "", corpus: corpus, using: &generator)
@@ -34,7 +35,7 @@ import Testing
         #expect(accepted < 400)
     }
 
-    private func mutate(_ text: String, corpus: [String], using generator: inout SplitMix) -> String {
+    private func mutate(_ text: String, corpus: [String], using generator: inout SeededGenerator) -> String {
         var scalars = Array(text.unicodeScalars)
         let alphabet = Array(":-?[]{},#&*!|>'\"%@` \t\n\r\u{85}\u{2028}\u{1F600}0aé.~<".unicodeScalars)
         for _ in 0..<Int.random(in: 1...6, using: &generator) {
@@ -55,18 +56,5 @@ import Testing
         var view = String.UnicodeScalarView()
         view.append(contentsOf: scalars)
         return String(view)
-    }
-}
-
-/// SplitMix64, so that a failing seed fails again.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

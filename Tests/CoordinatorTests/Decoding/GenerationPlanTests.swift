@@ -1,4 +1,5 @@
 import Coordinator
+import Models
 import Tensor
 import Testing
 

@@ -1,5 +1,6 @@
 import Coordinator
 import Foundation
+import Models
 import Testing
 
 @Suite struct MaskScheduleTests {

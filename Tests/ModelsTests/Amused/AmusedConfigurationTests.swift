@@ -20,7 +20,7 @@ struct AmusedConfigurationTests {
         #expect(c.text.hiddenSize == 32 && c.text.activation == .quickGelu && c.text.endToken == 993)
         #expect(c.transformer.hiddenSize == 48 && c.transformer.hasTextMapper && !c.transformer.isDownsampled)
         #expect(c.vq.levels == [8, 16, 16, 16, 24] && c.vq.tokenPixels == 16 && c.vq.codeSize == 8)
-        #expect(c.maskToken == 79 && c.maskingSchedule == .cosine)
+        #expect(c.maskToken == 79 && c.maskSchedule == .cosine)
         let other = try AmusedConfiguration.read(folder: Fixture.folder("amused_tiny512"))
         #expect(other.transformer.isDownsampled && !other.transformer.hasTextMapper)
         #expect(other.text.activation == .gelu)

@@ -48,7 +48,7 @@ struct AmusedModelTests {
         func dtype(_ program: Program, _ name: String) throws -> DType? {
             if case .file(_, _, let dtype)? = try model.sources(of: program)[name] { dtype } else { nil }
         }
-        let step = model.stepProgram(batch: 1, guided: false, rows: 4, columns: 4, noise: .none)
+        let step = model.stepProgram(batch: 1, guidance: .single, rows: 4, columns: 4, noise: .none)
         #expect(try dtype(step, "transformer.embed.conv.weight") == .bf16)
         #expect(try dtype(model.decodeProgram(batch: 1, rows: 1, columns: 1), "vqvae.decoder.conv_in.bias") == .f16)
         #expect(model.identity != (try AmusedModel(folder: folder)).identity)
@@ -70,7 +70,8 @@ struct AmusedModelTests {
     func residents(guided: Bool) throws {
         let model = try AmusedModel(preset: "amused-tiny", seed: 1)
         let text = model.textProgram(batch: 1, guided: guided)
-        let step = model.stepProgram(batch: 3, guided: guided, rows: 4, columns: 6, noise: .generated)
+        let step = model.stepProgram(
+            batch: 3, guidance: GuidanceRows(isGuided: guided), rows: 4, columns: 6, noise: .generated)
         // One slot a picture of the batch.
         var slots = [[String: TensorType]](repeating: [:], count: 3)
         for operation in step.operations where operation.opcode == .input {
@@ -105,7 +106,7 @@ struct AmusedModelTests {
     @Test("an MLP and a vocabulary are cut into at most sixteen granules")
     func granules() throws {
         let model = try AmusedModel(preset: "amused-256", seed: 1)
-        let step = model.stepProgram(batch: 1, guided: true, rows: 16, columns: 16, noise: .generated)
+        let step = model.stepProgram(batch: 1, guidance: .both, rows: 16, columns: 16, noise: .generated)
         func dims(_ name: String) throws -> [Dim] {
             let operation = try #require(
                 step.operations.first { $0.opcode == .parameter && $0.attributes.text("name") == name })
@@ -124,7 +125,7 @@ struct AmusedModelTests {
         let text = Self.inputs(model.textProgram(batch: 2, guided: true))
         #expect(text == ["ids": "i32[2, 2, 77]", "eosIndex": "i32[2, 2]", "microConditions": "f32[2, 2, 5]"])
         let step = model.stepProgram(
-            batch: 2, guided: true, rows: 32, columns: 16, noise: .generated, exposesLogits: true)
+            batch: 2, guidance: .both, rows: 32, columns: 16, noise: .generated, exposesLogits: true)
         #expect(
             Self.inputs(step) == [
                 "grid": "i32[2, 2, 32, 16]", "tokens": "i32[2, 32, 16]", "scale": "f32[2]", "temperature": "f32[2]",
@@ -134,9 +135,9 @@ struct AmusedModelTests {
             Self.outputs(step) == [
                 "tokens": "i32[2, 32, 16]", "sampled": "i32[2, 32, 16]", "logits": "f32[2, 32, 16, 8192]",
             ])
-        let given = Self.inputs(model.stepProgram(batch: 1, guided: false, rows: 4, columns: 2, noise: .given))
+        let given = Self.inputs(model.stepProgram(batch: 1, guidance: .single, rows: 4, columns: 2, noise: .given))
         #expect(given["expNoise"] == "f32[1, 4, 2, 8192]" && given["gumbel"] == "f32[1, 4, 2]" && given["rng"] == nil)
-        let none = Self.inputs(model.stepProgram(batch: 1, guided: false, rows: 4, columns: 2, noise: .none))
+        let none = Self.inputs(model.stepProgram(batch: 1, guidance: .single, rows: 4, columns: 2, noise: .none))
         #expect(Set(none.keys) == ["grid", "tokens", "scale", "temperature", "maskCount"])
         let decode = model.decodeProgram(batch: 1, rows: 3, columns: 2, exposesImage: true)
         #expect(Self.inputs(decode) == ["tokens": "i32[1, 3, 2]"])
@@ -153,7 +154,7 @@ struct AmusedModelTests {
             #expect(!program.operations.contains { $0.type.dtype == .bf16 })
         }
         let fast = try AmusedModel(preset: "amused-tiny", seed: 1)
-        let step = fast.stepProgram(batch: 1, guided: true, rows: 4, columns: 4, noise: .generated)
+        let step = fast.stepProgram(batch: 1, guidance: .both, rows: 4, columns: 4, noise: .generated)
         let guide = try #require(step.operations.first { $0.opcode == .guide })
         #expect(step.type(of: guide.operands[0]).dtype == .f32)
         let encode = fast.encodeProgram(batch: 1, rows: 1, columns: 1)
@@ -239,7 +240,7 @@ struct AmusedModelTests {
     private static func programs(_ model: AmusedModel) -> [Program] {
         [
             model.textProgram(batch: 2, guided: true),
-            model.stepProgram(batch: 2, guided: true, rows: 4, columns: 6, noise: .given, exposesLogits: true),
+            model.stepProgram(batch: 2, guidance: .both, rows: 4, columns: 6, noise: .given, exposesLogits: true),
             model.decodeProgram(batch: 2, rows: 2, columns: 3, exposesImage: true),
             model.encodeProgram(batch: 2, rows: 2, columns: 3, exposesLatents: true),
             model.textEncoderProgram(batch: 2), model.transformerProgram(batch: 2, rows: 4, columns: 6),

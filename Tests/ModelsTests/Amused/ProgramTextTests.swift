@@ -17,7 +17,7 @@ struct ModelProgramTextTests {
         for noise in [SamplingNoise.generated, .given, .none] {
             programs.append(
                 model.stepProgram(
-                    batch: 2, guided: true, rows: rows, columns: columns, noise: noise, exposesLogits: true))
+                    batch: 2, guidance: .both, rows: rows, columns: columns, noise: noise, exposesLogits: true))
         }
         for program in programs {
             let text = ProgramPrinter(program).text

@@ -1,5 +1,6 @@
 import Models
 import Tensor
+import TestSupport
 import Testing
 
 @Suite("Safetensors files")
@@ -105,7 +106,7 @@ struct SafetensorsTests {
     func fuzz() throws {
         let seed = Array(Self.good.utf8)
         let words = ["\"F32\"", "[", "]", "{", "}", ",", "-1", "1e9", "99999999999999999999", "null", "\\u0000", "\""]
-        var generator = SeededGenerator(1)
+        var generator = SeededGenerator(seed: 1)
         var accepted = 0
         for _ in 0..<5000 {
             var bytes = seed
@@ -137,7 +138,7 @@ struct SafetensorsTests {
 
     @Test("random bytes are rejected")
     func noise() throws {
-        var generator = SeededGenerator(2)
+        var generator = SeededGenerator(seed: 2)
         for _ in 0..<2000 {
             let count = Int.random(in: 0..<64, using: &generator)
             let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }

@@ -1,18 +1,10 @@
 import Program
+import TestSupport
 import Testing
 
 /// Mutated texts are read or refused, never a trap; what is read prints and reads back the same.
 @Suite("Fuzzed texts of programs")
 struct ProgramTextFuzzTests {
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return (state ^ (state >> 33)) &* 0xFF51_AFD7_ED55_8CCD
-        }
-    }
-
     private static let pieces = [
         "%", "%0", "%1", "99999999999999999999", "-9223372036854775808", "1e308", "-", "-inf", "nan", "inf", "/", "//",
         "\"", "\\", "\\u{110000}", "\\u{", "[", "]", "{", "}", "(", ")", ",", ":", "=", "_", "axes", "in", "output",
@@ -23,7 +15,7 @@ struct ProgramTextFuzzTests {
 
     @Test("Mutated texts never trap", arguments: 0..<8)
     func mutated(seed: Int) throws {
-        var generator = Generator(state: UInt64(seed) &+ 1)
+        var generator = SeededGenerator(seed: UInt64(seed) &+ 1)
         let corpus = Array(ProgramPrinter(ProgramTextTests.everything).text.utf8)
         var accepted = 0
         for _ in 0..<1500 {
@@ -43,7 +35,7 @@ struct ProgramTextFuzzTests {
         #expect(accepted > 0 && accepted < 1500)
     }
 
-    private func mutate(_ bytes: inout [UInt8], _ corpus: [UInt8], _ generator: inout Generator) {
+    private func mutate(_ bytes: inout [UInt8], _ corpus: [UInt8], _ generator: inout SeededGenerator) {
         let at = Int.random(in: 0...bytes.count, using: &generator)
         let end = min(bytes.count, at + Int.random(in: 0...12, using: &generator))
         switch Int.random(in: 0..<6, using: &generator) {

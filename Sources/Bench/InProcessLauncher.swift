@@ -1,10 +1,11 @@
-import Coordinator
-import Logging
+public import Coordinator
+public import Logging
 import Protocol
+import Transport
 import Worker
 
 /// Starts workers as threads of this process: the real service, over the real links, without processes of their own.
-struct InProcessLauncher: Launcher {
+public struct InProcessLauncher: Launcher {
     /// A worker of the launcher.
     private struct Handle: LaunchedWorker {
         let task: Task<Void, Never>
@@ -12,16 +13,21 @@ struct InProcessLauncher: Launcher {
         func kill() { task.cancel() }
     }
 
-    let logger: Logger
+    private let logger: Logger
 
-    func launch(
+    /// A launcher whose workers write their logs here.
+    public init(logger: Logger) { self.logger = logger }
+
+    /// Starts a worker; ending it ends its task.
+    public func launch(
         _ order: LaunchOrder, ended: @escaping @Sendable (WorkerExit) -> Void
     ) throws(ClusterError) -> any LaunchedWorker {
         let settings = WorkerSettings(connect: order.connect, name: order.name, clusterID: order.clusterID)
         let service = WorkerService(settings: settings, logger: logger)
-        // Ends with the cluster, which tells it to or cancels it.
+        // Ends with the cluster, which tells it to or cancels it. As in a process of its own, nothing that this one
+        // computes delays the news of its end.
         return Handle(
-            task: Task {
+            task: Task(executorPreference: ThreadExecutor(name: order.name)) {
                 do {
                     let end = try await service.run()
                     ended(WorkerExit(status: end.isOrderly ? "exit status 0" : "exit status 1", lastLines: ["\(end)"]))

@@ -1,4 +1,4 @@
-import Coordinator
+import Program
 import Testing
 
 @Suite struct PhiloxTests {
