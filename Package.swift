@@ -96,7 +96,9 @@ let package = Package(
             swiftSettings: common),
         .target(
             name: "Bench",
-            dependencies: ["Coordinator", "Sharding", "Worker", "Runtime", "Protocol", "Program", "Tensor", logging],
+            dependencies: [
+                "Coordinator", "Sharding", "Worker", "Runtime", "Transport", "Protocol", "Program", "Tensor", logging,
+            ],
             swiftSettings: common),
         .executableTarget(
             name: "CLI",
