@@ -7,7 +7,7 @@ import Tensor
 import Testing
 
 /// Measurements run on real workers and add up; how fast anything is is not tested.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct MeasurementTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct MeasurementTests {
     @Test func productsAreHeldAgainstArithmeticAndMemory() async throws {
         let said = Mutex<[String]>([])
         let bench = KernelBench(workers: TestWorkers(), runs: 2) { text in said.withLock { $0.append(text) } }

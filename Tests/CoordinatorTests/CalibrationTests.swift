@@ -6,7 +6,7 @@ import Tensor
 import Testing
 
 /// Workers are measured by running programs on them.
-@Suite(.timeLimit(.minutes(3))) struct CalibrationTests {
+@Suite(.timeLimit(.minutes(10))) struct CalibrationTests {
     /// Devices whose work takes what a profile predicts.
     private final class PredictedTarget: CalibrationTarget {
         let profile: MachineProfile

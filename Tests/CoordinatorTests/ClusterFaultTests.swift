@@ -70,8 +70,8 @@ private struct HandPeer {
 
     private static func join(_ peer: inout HandPeer) async throws {
         try peer.say(.hello(hello))
-        _ = try await peer.next()
         try peer.beat()
+        _ = try await peer.next()
         try peer.say(.bound(Bound(endpoint: "tcp://127.0.0.1:1")))
         _ = try await peer.next()
         try peer.say(.ready, epoch: 1)

@@ -47,7 +47,7 @@ private final class PlannedRunner: ProgramRunner {
 }
 
 /// Clusters whose workers die and come back.
-@Suite(.timeLimit(.minutes(3))) struct ClusterRecoveryTests {
+@Suite(.timeLimit(.minutes(10))) struct ClusterRecoveryTests {
     private static func mendable(_ change: (inout ClusterSettings) -> Void = { _ in }) -> ClusterSettings {
         twoWorkers {
             $0.restartLimit = 6

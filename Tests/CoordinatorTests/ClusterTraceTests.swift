@@ -7,7 +7,7 @@ import Testing
 import Worker
 
 /// Traces of whole clusters, and what is written of them.
-@Suite(.timeLimit(.minutes(3))) struct ClusterTraceTests {
+@Suite(.timeLimit(.minutes(10))) struct ClusterTraceTests {
     /// Runs a program of two devices three times while recording; also gives the outputs.
     private func traced(
         capacity: Int = 64, isTraced: Bool = true

@@ -39,7 +39,7 @@ public struct HTTPProbeError: Error, CustomStringConvertible {
 /// Sendable because a test uses a connection from one place at a time.
 public final class HTTPProbe: @unchecked Sendable {
     /// Longer than any answer takes; it only keeps a hang from lasting for ever.
-    private static let patienceSeconds = 120
+    private static let patienceSeconds = 300
 
     private let descriptor: Int32
     private var pending: [UInt8] = []

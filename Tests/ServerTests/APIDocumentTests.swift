@@ -7,7 +7,7 @@ import Testing
 @testable import Server
 
 /// The document at `/openapi.json` and the page at `/docs`: that they tell what the server does.
-@Suite(.timeLimit(.minutes(2))) struct APIDocumentTests {
+@Suite(.timeLimit(.minutes(10))) struct APIDocumentTests {
     private static let document = APIDocument(limits: .init())
 
     private static func object() throws -> [String: Any] {

@@ -4,7 +4,7 @@ import Server
 import Testing
 
 /// What pages of other origins may do: nothing, unless they are listed.
-@Suite(.timeLimit(.minutes(2))) struct BrowserTests {
+@Suite(.timeLimit(.minutes(10))) struct BrowserTests {
     private static let question = [
         "origin": "https://studio.example", "access-control-request-method": "POST",
         "access-control-request-headers": "authorization, content-type",

@@ -4,7 +4,7 @@ import Testing
 @testable import Server
 
 /// A jobs file: what it survives, and what is said of one that cannot be used.
-@Suite(.timeLimit(.minutes(2))) struct DatabaseJobStoreTests {
+@Suite(.timeLimit(.minutes(10))) struct DatabaseJobStoreTests {
     private let drawer: Drawer
     private var path: String { drawer.path("jobs.sqlite") }
 

@@ -6,7 +6,7 @@ import Tensor
 import Testing
 
 /// `POST /v1/images/edits`: forms, files and masks.
-@Suite(.timeLimit(.minutes(2))) struct EditRouteTests {
+@Suite(.timeLimit(.minutes(10))) struct EditRouteTests {
     /// 4 x 4 pixels with alpha; the left half fully transparent.
     static let halfMask =
         "iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAYAAACp8Z5+AAAAFElEQVR42mMQUDBggOL/IMxAugAAsG8N+VeuwmYAAA"

@@ -5,7 +5,7 @@ import Server
 import Testing
 
 /// Server-sent events of the Images API.
-@Suite(.timeLimit(.minutes(2))) struct EventStreamTests {
+@Suite(.timeLimit(.minutes(10))) struct EventStreamTests {
     /// Events of a stream, comments left out: name and object.
     static func events(_ text: String) throws -> [(name: String, object: [String: Any])] {
         #expect(text.hasSuffix("\n\n"))

@@ -5,7 +5,7 @@ import Server
 import Testing
 
 /// `POST /v1/images/generations`, over a socket, without a cluster.
-@Suite(.timeLimit(.minutes(2))) struct GenerationRouteTests {
+@Suite(.timeLimit(.minutes(10))) struct GenerationRouteTests {
     @Test func answersAsOpenAIDoes() async throws {
         let service = FakeService()
         try await serving(service) { port in

@@ -9,7 +9,7 @@ import Testing
 @testable import Server
 
 /// Jobs outlive the server that has accepted them.
-@Suite(.timeLimit(.minutes(2))) struct JobRestartTests {
+@Suite(.timeLimit(.minutes(10))) struct JobRestartTests {
     @Test func whatWasAcceptedIsMadeByTheNextServer() async throws {
         let drawer = try Drawer()
         let path = drawer.path("jobs.sqlite")

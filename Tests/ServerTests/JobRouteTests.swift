@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// `/v1/jobs` and what is below it, over a socket, without a cluster.
-@Suite(.timeLimit(.minutes(2))) struct JobRouteTests {
+@Suite(.timeLimit(.minutes(10))) struct JobRouteTests {
     /// What can be asked of a job.
     private static let calls = [
         ("GET", ""), ("GET", "/events"), ("GET", "/results/0"), ("POST", "/cancel"), ("DELETE", ""),

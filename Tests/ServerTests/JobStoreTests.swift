@@ -6,7 +6,7 @@ import Testing
 @testable import Server
 
 /// What every store of jobs does.
-@Suite(.timeLimit(.minutes(2))) struct JobStoreTests {
+@Suite(.timeLimit(.minutes(10))) struct JobStoreTests {
     enum Kind: CaseIterable {
         case database
         case memory

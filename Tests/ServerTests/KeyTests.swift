@@ -4,7 +4,7 @@ import Server
 import Testing
 
 /// API keys: who is admitted, where none is asked for, and what becomes of a changed file.
-@Suite(.timeLimit(.minutes(2))) struct KeyTests {
+@Suite(.timeLimit(.minutes(10))) struct KeyTests {
     private let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
     private var path: String { folder.appending(path: "keys").path }
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Forms as browsers, OpenAI's client and nobody at all send them.
-@Suite(.timeLimit(.minutes(2))) struct MultipartFormTests {
+@Suite(.timeLimit(.minutes(10))) struct MultipartFormTests {
     private func parse(_ text: String, boundary: String = "b") throws -> [MultipartForm.Part] {
         try MultipartForm(Array(text.utf8), boundary: boundary).parts
     }

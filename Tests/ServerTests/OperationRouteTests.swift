@@ -5,7 +5,7 @@ import Server
 import Testing
 
 /// Models, health, metrics, the page, and what there is not.
-@Suite(.timeLimit(.minutes(2))) struct OperationRouteTests {
+@Suite(.timeLimit(.minutes(10))) struct OperationRouteTests {
     private func get(_ port: Int, _ path: String) async throws -> HTTPAnswer {
         try await HTTPProbe.exchange(port: port, "GET", path)
     }

@@ -6,7 +6,7 @@ import Testing
 @testable import Server
 
 /// The desk without routes: who follows what, and what becomes of orders whose clients leave.
-@Suite(.timeLimit(.minutes(2))) struct OrderDeskTests {
+@Suite(.timeLimit(.minutes(10))) struct OrderDeskTests {
     private func desk(
         _ service: FakeService, store: any JobStore = MemoryJobStore(), grace: Duration = .seconds(600)
     ) -> OrderDesk {

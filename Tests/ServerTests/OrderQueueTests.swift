@@ -4,7 +4,7 @@ import Synchronization
 import Testing
 
 /// The queue that all clients stand in.
-@Suite(.timeLimit(.minutes(1))) struct OrderQueueTests {
+@Suite(.timeLimit(.minutes(10))) struct OrderQueueTests {
     private static let nothing = PaintedPictures(files: [], width: 1, height: 1, seed: 0)
 
     /// Work that begins, waits until it is let go, and ends.

@@ -5,7 +5,7 @@ import Server
 import Testing
 
 /// The web page's files, and the cluster's state that it shows.
-@Suite(.timeLimit(.minutes(2))) struct PageTests {
+@Suite(.timeLimit(.minutes(10))) struct PageTests {
     private func get(_ port: Int, _ path: String, _ headers: [String: String] = [:]) async throws -> HTTPAnswer {
         try await HTTPProbe.exchange(port: port, "GET", path, headers: headers)
     }

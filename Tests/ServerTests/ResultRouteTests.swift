@@ -6,7 +6,7 @@ import Tensor
 import Testing
 
 /// `response_format: url`, and variations.
-@Suite(.timeLimit(.minutes(2))) struct ResultRouteTests {
+@Suite(.timeLimit(.minutes(10))) struct ResultRouteTests {
     private func urls(_ answer: HTTPAnswer) throws -> [String] {
         try #require(answer.status == 200, "\(answer.text)")
         let data = try #require(answer.json["data"] as? [[String: Any]])

@@ -6,7 +6,7 @@ import Tensor
 import Testing
 
 /// Whose picture comes next, and what happens when something goes wrong.
-@Suite(.timeLimit(.minutes(1))) struct DecodingSchedulerTests {
+@Suite(.timeLimit(.minutes(10))) struct DecodingSchedulerTests {
     struct Broken: Error {}
     struct Lost: Error {}
 
