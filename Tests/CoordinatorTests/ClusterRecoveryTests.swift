@@ -2,49 +2,10 @@ import Coordinator
 import Models
 import Program
 import Protocol
-import Sharding
-import Synchronization
 import Tensor
 import TestSupport
 import Testing
 import Worker
-
-/// Runs a model's programs on a cluster whose workers may be lost.
-private final class PlannedRunner: ProgramRunner {
-    private let cluster: Cluster
-    private let model: AmusedModel
-    private let planner: Mutex<Planner>
-
-    init(cluster: Cluster, model: AmusedModel, configuration: ClusterConfiguration) {
-        self.cluster = cluster
-        self.model = model
-        planner = Mutex(Planner(mesh: configuration.mesh, rules: configuration.rules))
-    }
-
-    func install(
-        _ programs: [Program], progress: @escaping @Sendable (LoadingProgress) -> Void
-    ) async throws -> [ProgramKey] {
-        var keys: [ProgramKey] = []
-        for program in programs {
-            let (name, compiled, _) = try planner.withLock { try $0.compile(program) }
-            try await cluster.install(name, locals: compiled.locals, sources: try model.sources(of: program))
-            keys.append(ProgramKey(name))
-        }
-        return keys
-    }
-
-    func run(
-        _ key: ProgramKey, request: UInt64, slots: [UInt64], inputs: [String: HostTensor]
-    ) async throws -> [String: HostTensor] {
-        try await cluster.run(key.name, request: request, slots: slots, inputs: inputs)
-    }
-
-    func release(request: UInt64) async { await cluster.release(request: request) }
-
-    func recover(from error: any Error) async -> Bool {
-        if case ClusterError.interrupted = error { true } else { false }
-    }
-}
 
 /// Clusters whose workers die and come back.
 @Suite(.timeLimit(.minutes(10))) struct ClusterRecoveryTests {
@@ -224,7 +185,8 @@ private final class PlannedRunner: ProgramRunner {
             return try await withCluster(settings, launcher: launcher, logger: testLogger) { cluster in
                 let loop = DecodingLoop(
                     model: try AmusedImageModel(model),
-                    runner: PlannedRunner(cluster: cluster, model: model, configuration: configuration),
+                    runner: ClusterRunner(
+                        cluster: cluster, configuration: configuration, sources: try model.sources()),
                     requests: RequestIdentifiers())
                 let result = try await loop.generate(fixed) { event in
                     guard case .stepped(let step) = event else { return }

@@ -1,3 +1,4 @@
+import Models
 import Program
 import Sharding
 
@@ -123,18 +124,5 @@ public struct ChromeTrace: Sendable {
         return "\(nanoseconds / 1000)." + String(repeating: "0", count: 3 - rest.count) + rest
     }
 
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
-    }
+    private static func quoted(_ text: String) -> String { JSONValue.string(text).compact }
 }

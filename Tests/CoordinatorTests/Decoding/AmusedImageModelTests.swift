@@ -6,28 +6,8 @@ import Testing
 
 /// Real programs' signatures against what the loop gives.
 @Suite struct AmusedImageModelTests {
-    struct Missing: Error {}
-
-    private func runner(pixels: Int) -> FakeRunner {
-        FakeRunner { call, _ in
-            guard call.program != "text" else { return [:] }
-            guard let first = call.inputs["tokens"] ?? call.inputs["image"] else { throw Missing() }
-            switch call.program {
-            case "step": return ["tokens": first, "sampled": first]
-            case "decode":
-                let dims = [first.dims[0], first.dims[1] * pixels, first.dims[2] * pixels, 3]
-                let bytes = [UInt8](repeating: 0, count: dims.reduce(1, *))
-                return ["pixels": HostTensor(dtype: .u8, dims: dims, bytes: bytes)]
-            case "encode":
-                let dims = [1, first.dims[1] / pixels, first.dims[2] / pixels]
-                return ["tokens": HostTensor([Int32](repeating: 1, count: dims.reduce(1, *)), dims: dims)]
-            default: throw Missing()
-            }
-        }
-    }
-
     private func checkSignatures(_ model: AmusedImageModel) async throws {
-        let runner = runner(pixels: model.pixelsPerToken)
+        let runner = FakeRunner.black(pixelsPerToken: model.pixelsPerToken)
         let loop = DecodingLoop(model: model, runner: runner, requests: RequestIdentifiers())
         var request = GenerationRequest(prompts: ["a fox", ""])
         request.steps = 2

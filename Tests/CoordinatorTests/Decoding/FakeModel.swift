@@ -88,6 +88,26 @@ actor FakeRunner: ProgramRunner {
         self.recovery = recovery
     }
 
+    /// A runner of a real model's programs, whose steps keep their tokens and whose pictures are black.
+    static func black(pixelsPerToken pixels: Int) -> FakeRunner {
+        struct Missing: Error {}
+        return FakeRunner { call, _ in
+            guard call.program != "text" else { return [:] }
+            guard let first = call.inputs["tokens"] ?? call.inputs["image"] else { throw Missing() }
+            switch call.program {
+            case "step", "conditionalStep": return ["tokens": first, "sampled": first]
+            case "decode":
+                let dims = [first.dims[0], first.dims[1] * pixels, first.dims[2] * pixels, 3]
+                let bytes = [UInt8](repeating: 0, count: dims.reduce(1, *))
+                return ["pixels": HostTensor(dtype: .u8, dims: dims, bytes: bytes)]
+            case "encode":
+                let dims = [1, first.dims[1] / pixels, first.dims[2] / pixels]
+                return ["tokens": HostTensor([Int32](repeating: 1, count: dims.reduce(1, *)), dims: dims)]
+            default: throw Missing()
+            }
+        }
+    }
+
     func recover(from error: any Error) async -> Bool { recovery(error) }
 
     func install(

@@ -5,31 +5,10 @@ import Testing
 
 /// Real programs' signatures against what the loop gives, and which program a step is.
 @Suite struct MuseImageModelTests {
-    struct Missing: Error {}
-
-    private func runner(pixels: Int) -> FakeRunner {
-        FakeRunner { call, _ in
-            guard call.program != "text" else { return [:] }
-            guard let first = call.inputs["tokens"] ?? call.inputs["image"] else { throw Missing() }
-            switch call.program {
-            case "step", "conditionalStep": return ["tokens": first, "sampled": first]
-            case "decode":
-                let dims = [first.dims[0], first.dims[1] * pixels, first.dims[2] * pixels, 3]
-                return [
-                    "pixels": HostTensor(dtype: .u8, dims: dims, bytes: .init(repeating: 0, count: dims.reduce(1, *)))
-                ]
-            case "encode":
-                let dims = [1, first.dims[1] / pixels, first.dims[2] / pixels]
-                return ["tokens": HostTensor([Int32](repeating: 1, count: dims.reduce(1, *)), dims: dims)]
-            default: throw Missing()
-            }
-        }
-    }
-
     @Test("its programs take what the loop gives")
     func signatures() async throws {
         let model = MuseImageModel(try MuseModel(preset: "muse-tiny", seed: 1))
-        let runner = runner(pixels: model.pixelsPerToken)
+        let runner = FakeRunner.black(pixelsPerToken: model.pixelsPerToken)
         let loop = DecodingLoop(model: model, runner: runner, requests: RequestIdentifiers())
         var request = GenerationRequest(prompts: ["a fox", ""])
         request.steps = 3
@@ -52,7 +31,7 @@ import Testing
     @Test("guidance rises from step to step, and the first step has one half only")
     func ramp() async throws {
         let model = MuseImageModel(try MuseModel(preset: "muse-tiny", seed: 1))
-        let runner = runner(pixels: model.pixelsPerToken)
+        let runner = FakeRunner.black(pixelsPerToken: model.pixelsPerToken)
         let loop = DecodingLoop(model: model, runner: runner, requests: RequestIdentifiers())
         var request = GenerationRequest(prompt: "a fox")
         request.steps = 4

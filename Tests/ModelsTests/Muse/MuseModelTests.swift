@@ -29,18 +29,8 @@ struct MuseModelTests {
         let model = try MuseModel(preset: "muse-tiny", seed: 1)
         let text = model.textProgram(batch: 1, guided: rows != .single)
         let step = model.stepProgram(batch: 3, guidance: rows, rows: 4, columns: 6, noise: .generated)
-        // One slot a picture of the batch.
-        var slots = [[String: TensorType]](repeating: [:], count: 3)
-        for operation in step.operations where operation.opcode == .input {
-            let name = operation.attributes.text("name")
-            guard step.residentInputs.contains(name) else { continue }
-            let resident = ResidentName(name)
-            slots[try #require(resident.slot)][resident.base] = operation.type
-        }
-        let read = slots[0]
-        var left: [String: TensorType] = [:]
-        for output in text.outputs where output.isResident { left[output.name] = text.type(of: output.value) }
-        #expect(slots == [left, left, left])
+        let read = try step.residentsRead(slots: 3)[0]
+        #expect(try step.residentsRead(slots: 3) == .init(repeating: text.residentsLeft, count: 3))
         #expect(read["layers.2.cross_attention.value"]?.sizes == [rows == .single ? 1 : 2, 1, 64, 6, 16])
         #expect(step.name == (rows == .conditional ? "conditionalStep" : "step"))
         let products = step.operations.filter { $0.opcode == .dot }

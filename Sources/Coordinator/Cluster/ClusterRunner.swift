@@ -1,40 +1,47 @@
-import Coordinator
-import Program
+public import Program
 import Protocol
 import Sharding
-import Tensor
+public import Tensor
 
 /// Runs a model's programs on a cluster of processes: compiles each for the mesh once and installs it on all workers.
 ///
 /// Calls do not wait for a compilation that is going on.
-final class ClusterRunner: ProgramRunner {
+public final class ClusterRunner: ProgramRunner {
     private let cluster: Cluster
     private let installer: ProgramInstaller
 
     /// A runner that has installed nothing yet; `sources` are those of the whole model.
-    init(cluster: Cluster, configuration: ClusterConfiguration, sources: [String: ParameterSource]) {
+    public init(cluster: Cluster, configuration: ClusterConfiguration, sources: [String: ParameterSource]) {
         self.cluster = cluster
         installer = ProgramInstaller(cluster: cluster, configuration: configuration, sources: sources)
     }
 
-    func install(
+    /// Compiles and installs what is not installed yet; what a lost worker has interrupted is installed again.
+    ///
+    /// Throws `ShardingError`, ``ClusterError``, `CancellationError`.
+    public func install(
         _ programs: [Program], progress: @escaping @Sendable (LoadingProgress) -> Void
     ) async throws -> [ProgramKey] {
         try await installer.install(programs, progress: progress)
     }
 
-    func run(
+    /// Runs an installed program on all workers.
+    ///
+    /// Throws ``ClusterError``, `CancellationError`.
+    public func run(
         _ key: ProgramKey, request: UInt64, slots: [UInt64], inputs: [String: HostTensor]
     ) async throws -> [String: HostTensor] {
         try await cluster.run(key.name, request: request, slots: slots, inputs: inputs)
     }
 
-    func uninstall(_ keys: [ProgramKey]) async { await installer.uninstall(keys) }
+    /// Takes programs off all workers, and forgets how they were compiled.
+    public func uninstall(_ keys: [ProgramKey]) async { await installer.uninstall(keys) }
 
-    func release(request: UInt64) async { await cluster.release(request: request) }
+    /// Frees what a request left on the workers.
+    public func release(request: UInt64) async { await cluster.release(request: request) }
 
     /// The next call waits until the cluster is whole again, or fails where that is over.
-    func recover(from error: any Error) async -> Bool {
+    public func recover(from error: any Error) async -> Bool {
         if case ClusterError.interrupted = error { true } else { false }
     }
 }
