@@ -106,7 +106,7 @@ static void product(tk_isa isa, size_t m, size_t n, size_t k, size_t segment, do
     uint16_t *x = random_bf16(m * k), *w = random_bf16(n * k);
     char *packed = aligned_alloc(64, (packed_bytes + 63) / 64 * 64 * copies);
     double start = now();
-    for (size_t c = 0; c < copies; c++) tk_dot_pack(isa, w, k, n, k, segment, packed + c * packed_bytes);
+    for (size_t c = 0; c < copies; c++) tk_dot_pack(isa, w, k, 0, n, n, k, segment, packed + c * packed_bytes);
     const double packing = (now() - start) / (double)copies;
     void *scratch = aligned_alloc(64, (tk_dot_scratch_bytes(isa, m, n, k, segment) + 63) / 64 * 64);
     uint16_t *out = aligned_alloc(64, m * n * 2 + 64);
@@ -135,9 +135,9 @@ static void int8(tk_isa isa, size_t m, size_t n, size_t k, size_t segment, doubl
     char *packed = aligned_alloc(64, (bytes + 63) / 64 * 64 * copies);
     char *half = aligned_alloc(64, (plain + 63) / 64 * 64 * copies);
     double start = now();
-    for (size_t c = 0; c < copies; c++) tk_dot_s8_pack(isa, w, k, n, k, segment, packed + c * bytes);
+    for (size_t c = 0; c < copies; c++) tk_dot_s8_pack(isa, w, k, 0, n, n, k, segment, packed + c * bytes);
     const double packing = (now() - start) / (double)copies;
-    for (size_t c = 0; c < copies; c++) tk_dot_pack(isa, w, k, n, k, segment, half + c * plain);
+    for (size_t c = 0; c < copies; c++) tk_dot_pack(isa, w, k, 0, n, n, k, segment, half + c * plain);
     void *scratch = aligned_alloc(64, (tk_dot_s8_scratch_bytes(isa, m, n, k, segment)
                                        + tk_dot_scratch_bytes(isa, m, n, k, segment) + 63) / 64 * 64);
     uint16_t *out = aligned_alloc(64, m * n * 2 + 64);

@@ -68,17 +68,18 @@ static void pack_leaf(const tk_dot_kernel *kernel, const uint16_t *w, size_t ldw
     }
 }
 
-void tk_dot_s8_pack(tk_isa isa, const uint16_t *w, size_t ldw, size_t n, size_t k, size_t segment, void *packed) {
+void tk_dot_s8_pack(tk_isa isa, const uint16_t *w, size_t ldw, size_t n0, size_t n1, size_t n, size_t k, size_t segment,
+                    void *packed) {
     const tk_dot_kernel *kernel = tk_dot_s8_kernel_of(isa);
     const cut c = tk_dot_cut(kernel, k, segment);
-    char *out = packed;
-    float *scales = (float *)(out + weight_bytes(kernel, &c, n));
-    for (size_t n0 = 0; n0 < n; n0 += kernel->columns) {
-        const size_t width = panel_columns(kernel, n, n0), live = at_most(kernel->columns, n - n0);
+    char *out = (char *)packed + n0 * c.total_units * 4;
+    float *scales = (float *)((char *)packed + weight_bytes(kernel, &c, n));
+    for (size_t first = n0; first < n1; first += kernel->columns) {
+        const size_t width = panel_columns(kernel, n, first), live = at_most(kernel->columns, n - first);
         for (size_t leaf = 0; leaf < c.leaves; leaf++) {
             const size_t length = leaf_length(&c, leaf), units = packed_units(kernel, length);
-            pack_leaf(kernel, w + n0 * ldw + leaf * c.segment, ldw, live, width, length, units, out,
-                      scales + leaf * round_up(n, kernel->lane) + n0);
+            pack_leaf(kernel, w + (first - n0) * ldw + leaf * c.segment, ldw, live, width, length, units, out,
+                      scales + leaf * round_up(n, kernel->lane) + first);
             out += units * width * 4;
         }
     }

@@ -12,7 +12,8 @@ TK_INLINE float from_f16(uint16_t h) {
     return tk_bits_float((int32_t)bits);
 }
 
-TK_CLONES void tk_place_weights(void *out, tk_dtype out_dtype, size_t step, const float *values, size_t count) {
+/// out[i * step] = values[i], converted.
+TK_INLINE void place(void *out, tk_dtype out_dtype, size_t step, const float *values, size_t count) {
     if (step == 1) {
         tk_store(out, out_dtype, 0, values, count);
     } else {
@@ -36,6 +37,6 @@ TK_CLONES void tk_read_weights(void *out, tk_dtype out_dtype, size_t step, const
             else
                 for (size_t j = 0; j < n; j++) v[j] = from_f16(h[j]);
         }
-        tk_place_weights((char *)out + i * step * size, out_dtype, step, v, n);
+        place((char *)out + i * step * size, out_dtype, step, v, n);
     }
 }

@@ -8,6 +8,7 @@ struct WeightReader {
     let slice: ParameterSlice
     /// Bytes of the dense result.
     let byteCount: Int
+    private let channelsLast: Bool
     /// The loops over the slice in the order of the source, the innermost last.
     private let loops: [Loop]
     /// Source element of the slice's first.
@@ -22,8 +23,6 @@ struct WeightReader {
     /// - Parameter channelsLast: writes a convolution's [Co, Ci, kh, kw] as [Co, kh, kw, Ci].
     init(slice: ParameterSlice, channelsLast: Bool) throws(WeightError) {
         let spec = slice.spec
-        self.slice = slice
-        byteCount = slice.box.elementCount * slice.dtype.byteCount
         func need(_ condition: Bool, _ reason: String) throws(WeightError) {
             if !condition { throw .wrongShape(tensor: spec.name, reason: reason) }
         }
@@ -37,6 +36,14 @@ struct WeightReader {
             slice.box.ranges.count == spec.dims.count && Box(covering: spec.dims).contains(slice.box),
             "the slice \(slice.box.ranges) does not lie inside \(spec.dims)")
         try need(slice.dtype == .f32 || slice.dtype == .bf16, "weights are kept in f32 or bf16, not \(slice.dtype)")
+        self.init(checked: slice, channelsLast: channelsLast)
+    }
+
+    private init(checked slice: ParameterSlice, channelsLast: Bool) {
+        let spec = slice.spec
+        self.slice = slice
+        self.channelsLast = channelsLast
+        byteCount = slice.box.elementCount * slice.dtype.byteCount
         var viewStrides = [Int](repeating: 1, count: spec.view.count)
         for index in spec.view.indices.dropLast().reversed() {
             viewStrides[index] = viewStrides[index + 1] * spec.view[index + 1]
@@ -77,6 +84,11 @@ struct WeightReader {
 
     /// Writes the slice, dense, in its element type.
     func read(_ source: ParameterSource, into destination: UnsafeMutableRawPointer) throws(WeightError) {
+        try open(source) { read($0, into: destination) }
+    }
+
+    /// Calls `body` with the values while they can be read; not at all where the slice is empty.
+    func open(_ source: ParameterSource, _ body: (OpenWeight) -> Void) throws(WeightError) {
         guard byteCount > 0 else { return }
         switch source {
         case .file(let path, let offset, let dtype):
@@ -88,37 +100,37 @@ struct WeightReader {
             case .i32, .u8: throw .unsupportedType(tensor: slice.spec.name, dtype: dtype.rawValue)
             }
             let size = slice.spec.fileDims.reduce(1, *) * dtype.byteCount
-            let out = outType
-            let outSize = slice.dtype.byteCount
             try MappedTensor.with(
                 tensor: slice.spec.name, path: path, offset: offset, byteCount: size
-            ) { base in
-                walk(0, source: first, destination: 0) { start, target, count, step in
-                    tk_read_weights(
-                        destination + target * outSize, out, step, base + start * dtype.byteCount, type, count)
-                }
-            }
+            ) { body(.mapped($0, type, elementByteCount: dtype.byteCount)) }
         case .generated(let seed):
-            draw(seed, into: destination)
+            body(.generated(seed: seed, hash: fnv1a64(slice.spec.name)))
         }
     }
 
-    private var outType: tk_dtype { slice.dtype == .bf16 ? TK_BF16 : TK_F32 }
+    /// Writes rows of the slice, which is seen as a matrix of `count` rows: its outer dimensions.
+    func read(_ values: OpenWeight, rows: Range<Int>, of count: Int, into destination: UnsafeMutableRawPointer) {
+        var destination = destination
+        for box in slice.box.parts(rows: rows, of: count) {
+            var part = slice
+            part.box = box
+            let reader = WeightReader(checked: part, channelsLast: channelsLast)
+            reader.read(values, into: destination)
+            destination += reader.byteCount
+        }
+    }
 
-    private func draw(_ seed: UInt64, into destination: UnsafeMutableRawPointer) {
-        let hash = fnv1a64(slice.spec.name)
-        let chunk = 4096
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: chunk) { values in
-            guard let values = values.baseAddress else { return }
-            walk(0, source: first, destination: 0) { start, target, count, step in
-                for begin in stride(from: 0, to: count, by: chunk) {
-                    let length = min(chunk, count - begin)
-                    tk_generate_normal(
-                        values, seed, hash, UInt64(start + begin), length, Float(slice.spec.generatedMean),
-                        Float(slice.spec.generatedScale))
-                    tk_place_weights(
-                        destination + (target + begin * step) * slice.dtype.byteCount, outType, step, values, length)
-                }
+    private func read(_ values: OpenWeight, into destination: UnsafeMutableRawPointer) {
+        let out = slice.dtype == .bf16 ? TK_BF16 : TK_F32
+        let size = slice.dtype.byteCount
+        let (mean, scale) = (Float(slice.spec.generatedMean), Float(slice.spec.generatedScale))
+        walk(0, source: first, destination: 0) { start, target, count, step in
+            let place = destination + target * size
+            switch values {
+            case .mapped(let base, let type, let width):
+                tk_read_weights(place, out, step, base + start * width, type, count)
+            case .generated(let seed, let hash):
+                tk_generate_weights(place, out, step, seed, hash, UInt64(start), count, mean, scale)
             }
         }
     }
@@ -134,6 +146,40 @@ struct WeightReader {
                 depth + 1, source: source + index * loop.sourceStride,
                 destination: destination + index * loop.destinationStride, run)
         }
+    }
+}
+
+/// A weight's values, ready to be read.
+enum OpenWeight {
+    /// A mapped tensor's first byte.
+    case mapped(UnsafeRawPointer, tk_file_dtype, elementByteCount: Int)
+    /// What tells its numbers from others.
+    case generated(seed: UInt64, hash: UInt64)
+}
+
+extension Box {
+    /// The boxes that hold rows of this one, in order, where it is a matrix of `count` rows: the product of its outer
+    /// dimensions.
+    func parts(rows: Range<Int>, of count: Int) -> [Box] {
+        if rows == 0..<count { return [self] }
+        guard let dimension = ranges.firstIndex(where: { $0.count != 1 }) else {
+            preconditionFailure("a box has as many rows as its outer dimensions together")
+        }
+        let (range, inner) = (ranges[dimension], count / ranges[dimension].count)
+        precondition(inner * range.count == count, "a row is a part of the outer dimensions")
+        var parts: [Box] = []
+        var row = rows.lowerBound
+        while row < rows.upperBound {
+            var part = self
+            let index = range.lowerBound + row / inner
+            let whole = row % inner == 0 ? (rows.upperBound - row) / inner : 0
+            part.ranges[dimension] = index..<(index + max(1, whole))
+            let first = row % inner
+            let end = whole > 0 ? inner : min(inner, first + rows.upperBound - row)
+            parts += whole > 0 ? [part] : part.parts(rows: first..<end, of: inner)
+            row += whole > 0 ? whole * inner : end - first
+        }
+        return parts
     }
 }
 

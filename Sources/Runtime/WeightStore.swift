@@ -181,13 +181,21 @@ public final class WeightStore {
         channelsLast: Bool, _ temporary: TemporaryMemory, into destination: UnsafeMutableRawPointer
     ) throws(WeightError) {
         let reader = try WeightReader(slice: slice, channelsLast: channelsLast)
-        let plain = try temporary.reserve(reader.byteCount)
-        try reader.read(source, into: plain)
-        WeightPacking.pack(geometry, form, isa, plain.assumingMemoryBound(to: UInt16.self), into: destination)
+        guard reader.byteCount > 0 else { return }
+        let (columns, rows) = (geometry.columns, WeightPacking.rowsAtOnce(geometry, form, isa))
+        let plain = try temporary.reserve(min(rows, columns) * geometry.depth * slice.dtype.byteCount)
+        try reader.open(source) { values in
+            for first in stride(from: 0, to: columns, by: rows) {
+                let some = first..<min(first + rows, columns)
+                reader.read(values, rows: some, of: columns, into: plain)
+                WeightPacking.pack(
+                    geometry, form, isa, plain.assumingMemoryBound(to: UInt16.self), rows: some, into: destination)
+            }
+        }
     }
 }
 
-/// Where one thread puts a weight before it is packed; goes back to the system when loading ends.
+/// Where one thread puts a part of a weight before it is packed; goes back to the system when loading ends.
 private final class TemporaryMemory {
     private var memory: AlignedMemory?
 

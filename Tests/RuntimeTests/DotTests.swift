@@ -64,11 +64,15 @@ struct DotProblem {
         let length = self.length(of: leaves)
         let bytes = (isInt8 ? tk_dot_s8_packed_bytes : tk_dot_packed_bytes)(isa, n, length, segment)
         let pack = isInt8 ? tk_dot_s8_pack : tk_dot_pack
+        let block = (isInt8 ? tk_dot_s8_column_block : tk_dot_column_block)(isa)
         return [UInt8](unsafeUninitializedCapacity: bytes + 64) { buffer, count in
             buffer.initialize(repeating: 0xFF)
             w.withUnsafeBufferPointer {
-                pack(
-                    isa, $0.baseAddress! + leaves.lowerBound * segment, k, n, length, segment, buffer.baseAddress!)
+                let first = $0.baseAddress! + leaves.lowerBound * segment
+                // In two parts, the later one first.
+                let cut = n / 2 / block * block
+                pack(isa, first + cut * k, k, cut, n, n, length, segment, buffer.baseAddress!)
+                pack(isa, first, k, 0, cut, n, length, segment, buffer.baseAddress!)
             }
             #expect(buffer[bytes...].allSatisfy { $0 == 0xFF })
             count = bytes + 64

@@ -18,8 +18,10 @@ typedef enum { TK_F32 = 0, TK_BF16 = 1 } tk_dtype;
 /// Bytes of the packed form of n x k weights, as the level's kernel reads it.
 size_t tk_dot_packed_bytes(tk_isa isa, size_t n, size_t k, size_t segment);
 
-/// Packs bf16 weights w[n][k], rows `ldw` elements apart. `packed` should be 64-byte aligned (speed only).
-void tk_dot_pack(tk_isa isa, const uint16_t *w, size_t ldw, size_t n, size_t k, size_t segment, void *packed);
+/// Packs rows [n0, n1) of bf16 weights [n][k]; n0 is a multiple of the column block, n1 likewise or n. w points to row
+/// n0, rows are `ldw` elements apart; packed is that of all rows and should be 64-byte aligned (speed only).
+void tk_dot_pack(tk_isa isa, const uint16_t *w, size_t ldw, size_t n0, size_t n1, size_t n, size_t k, size_t segment,
+                 void *packed);
 
 /// Bytes of scratch that a thread needs for `tk_dot_bf16` on at most m rows and n columns.
 size_t tk_dot_scratch_bytes(tk_isa isa, size_t m, size_t n, size_t k, size_t segment);

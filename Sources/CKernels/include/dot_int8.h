@@ -21,9 +21,9 @@
 /// Bytes of the packed form of n x k weights: about one byte a weight, and four for each row's scale in each leaf.
 size_t tk_dot_s8_packed_bytes(tk_isa isa, size_t n, size_t k, size_t segment);
 
-/// Quantises and packs bf16 weights w[n][k], rows `ldw` elements apart. `packed` should be 64-byte aligned (speed
-/// only).
-void tk_dot_s8_pack(tk_isa isa, const uint16_t *w, size_t ldw, size_t n, size_t k, size_t segment, void *packed);
+/// Quantises and packs rows [n0, n1) of bf16 weights [n][k]; arguments as of `tk_dot_pack`.
+void tk_dot_s8_pack(tk_isa isa, const uint16_t *w, size_t ldw, size_t n0, size_t n1, size_t n, size_t k, size_t segment,
+                    void *packed);
 
 /// Bytes of scratch that a thread needs for `tk_dot_s8` on at most m rows and n columns.
 size_t tk_dot_s8_scratch_bytes(tk_isa isa, size_t m, size_t n, size_t k, size_t segment);

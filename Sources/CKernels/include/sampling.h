@@ -42,8 +42,3 @@ float tk_confidence(int masked, float logit, float max, float sum, float tempera
 /// mask_count keeps all. scratch: `count` floats.
 void tk_remask(int32_t *out, const int32_t *sampled, const void *confidence, tk_dtype dtype, size_t offset,
                size_t count, int32_t mask_count, int32_t mask, float *scratch);
-
-/// Standard normal numbers of elements [begin, begin + count) of the weight with this hash, times scale plus mean.
-/// Box-Muller on Philox blocks (key: seed; counter: index / 4, hash).
-void tk_generate_normal(float *out, uint64_t seed, uint64_t hash, uint64_t begin, size_t count, float mean,
-                        float scale);
