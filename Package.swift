@@ -49,7 +49,7 @@ let package = Package(
     targets: [
         // C: system libraries (each imported by exactly one target), kernels and shims.
         .target(name: "CKernels", cSettings: fastC),
-        .target(name: "CImage", linkerSettings: [.linkedLibrary("png16")]),
+        .target(name: "CImage", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("jpeg")]),
         .target(name: "CLinux"),
         .target(name: "CHeapCounter", linkerSettings: [.linkedLibrary("dl")]),
         .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),

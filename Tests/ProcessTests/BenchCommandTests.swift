@@ -18,7 +18,9 @@ import Testing
         (["compile", "--layers", "0"], "--layers takes 1 to 1024"), (["compile", "--mesh", "4"], "--mesh takes"),
         (["compile", "--mesh", "data=99,model=99"], "--mesh takes"),
         (["compile", "--preset", "amused-256"], "of the muse family"),
-        (["agreement", "--steps", "0"], "--steps takes"), (["agreement", "--reference", "f8"], "--reference takes"),
+        (["agreement", "--steps", "0"], "--steps takes"), (["serve", "--steps", "1"], "--steps takes 2 to 1000"),
+        (["serve", "--clients", "0"], "--clients takes"), (["serve", "--preset", "nothing"], "There is no preset"),
+        (["agreement", "--reference", "f8"], "--reference takes"),
         (["scaling", "--config", "cluster.yaml"], "makes its own layouts"), (["nonsense"], "Unexpected argument"),
     ])
     func wrongUsageEndsWith2(arguments: [String], message: String) throws {
@@ -31,7 +33,7 @@ import Testing
     @Test func helpTeaches() throws {
         let all = [
             "matmul", "rows", "attention", "pointwise", "collective", "step", "image", "scaling", "compile", "start",
-            "agreement",
+            "agreement", "serve",
         ]
         for command in all {
             let outcome = try CommandLineTool.run(["help", "bench", command])
@@ -66,6 +68,20 @@ import Testing
         #expect((figure["value"] as? Double ?? 0) > 0.5)
         let error = details["relativeLogitError"] ?? 0
         #expect(error > 0 && error < 0.2)
+    }
+
+    @Test func theServerIsMeasuredUnderItsOwnClients() throws {
+        let report = try document(
+            ["serve", "--steps", "3", "--requests", "2", "--clients", "2", "--set", "server.batch=2"])
+        let figures = try #require(report["figures"] as? [[String: Any]])
+        #expect(figures.map { $0["unit"] as? String } == ["step/s", "step/s", "request/s", "request/s"])
+        let alone = try #require(figures[0]["details"] as? [String: Double])
+        #expect(alone["picturesPerStep"] == 1 && (alone["workerMedianSeconds"] ?? 0) > 0)
+        #expect((alone["betweenCallsMedianSeconds"] ?? 0) > 0 && (alone["linkMedianSeconds"] ?? 0) > 0)
+        for figure in figures[2...] {
+            let details = try #require(figure["details"] as? [String: Double])
+            #expect(details["requests"] == 2 && (details["processorSecondsPerRequest"] ?? -1) >= 0)
+        }
     }
 
     @Test func theStartIsHeldAgainstWritingMemory() throws {

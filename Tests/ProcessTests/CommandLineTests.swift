@@ -84,7 +84,8 @@ import Testing
         let outcome = try CommandLineTool.run(["doctor", "cluster.yaml", "--set", "control.port=0"])
         #expect(outcome.code == 0, "\(outcome.output)\(outcome.errors)")
         let subjects = [
-            "instruction set", "cores", "memory", "libzmq", "OpenBLAS", "libpng", "SQLite", "any that is free",
+            "instruction set", "cores", "memory", "libzmq", "OpenBLAS", "libpng", "libjpeg", "SQLite",
+            "any that is free",
         ]
         for subject in subjects {
             #expect(outcome.output.contains(subject))

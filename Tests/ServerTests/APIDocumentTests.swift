@@ -62,6 +62,34 @@ import Testing
         #expect(Set(ids).count == ids.count)
     }
 
+    /// Links lead to operations, and give them parameters that they have.
+    @Test func linksLeadSomewhere() throws {
+        let operations = Self.document.routes.flatMap(\.operations)
+        let links = operations.flatMap { $0.answers.flatMap(\.links) }
+        #expect(links.count > 10)
+        for link in links {
+            let target = try #require(operations.first { $0.id == link.operation }, "\(link.operation)")
+            #expect(Set(link.parameters.keys) == Set(target.parameters.filter { $0.place == .path }.map(\.name)))
+        }
+        let paths = try #require(try Self.object()["paths"] as? [String: [String: [String: Any]]])
+        let responses = try #require(paths["/v1/jobs"]?["post"]?["responses"] as? [String: [String: Any]])
+        let read = try #require((responses["202"]?["links"] as? [String: [String: Any]])?["readJob"])
+        #expect(read["operationId"] as? String == "readJob")
+        #expect(read["parameters"] as? [String: String] == ["id": "$response.body#/id"])
+    }
+
+    /// Whoever waits for a job asks again and again; what changes something has its line.
+    @Test func pollsHaveNoLineInTheLog() {
+        let quiet = Route.allCases.flatMap { route in
+            ["GET", "POST", "DELETE"].compactMap(HTTPRequest.Method.init(rawValue:)).filter(route.isPolled)
+                .map { "\($0) \(route.rawValue)" }
+        }
+        #expect(quiet.contains("GET /v1/jobs/{id}") && quiet.contains("GET /readyz"))
+        #expect(!quiet.contains("DELETE /v1/jobs/{id}") && !quiet.contains("POST /v1/jobs"))
+        let loud = quiet.filter { $0.hasSuffix("/v1/images/generations") || $0.contains("results") }
+        #expect(loud.isEmpty)
+    }
+
     /// Codes in the sources stand in the document.
     @Test func everyCodeIsDocumented() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

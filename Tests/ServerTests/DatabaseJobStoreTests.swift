@@ -1,4 +1,5 @@
 import Foundation
+import HTTPProbe
 import Testing
 
 @testable import Server
@@ -30,6 +31,73 @@ import Testing
         #expect(try await store.input(of: JobStoreTests.job(3).id)?.image == [3])
         #expect(try await store.file("x", since: 0)?.bytes == [1, 2, 3])
         #expect(try await store.job(owner: "a", key: "k2")?.state == .completed)
+    }
+
+    /// The disk is waited for when a job is taken, when it is begun and when it is done.
+    @Test func aJobGoesToTheDiskThreeTimes() async throws {
+        let store = try DatabaseJobStore(path: path)
+        try await serving(FakeService(), store: store) { port in
+            let before = store.commitCount
+            for count in 1...3 {
+                let id = try #require(try await postJob(port, #"{"prompt": "x"}"#).json["id"] as? String)
+                _ = try await job(port, id, in: "completed")
+                #expect(store.commitCount - before == 3 * count)
+            }
+        }
+    }
+
+    /// What comes at once shares transactions, and fails by itself.
+    @Test func changesShareTheWayToTheDisk() async throws {
+        let store = try DatabaseJobStore(path: path)
+        let before = store.commitCount
+        let taken = await withTaskGroup(of: Bool.self) { group in
+            for number in 0..<200 {
+                group.addTask {
+                    // Every fourth has a key that is in use, or will be.
+                    let key = number.isMultiple(of: 4) ? "k" : nil
+                    do throws(JobStoreError) {
+                        try await store.insert(JobStoreTests.job(number, key: key), input: nil, files: [])
+                        return false
+                    } catch {
+                        #expect(error == .taken)
+                        return true
+                    }
+                }
+            }
+            return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+        }
+        #expect(taken == 49)
+        #expect(try await store.unfinished().count == 151)
+        #expect(store.commitCount - before < 200)
+        await store.close()
+        let next = try DatabaseJobStore(path: path)
+        #expect(try await next.unfinished().count == 151)
+    }
+
+    /// Where the file is full, those that find room are kept, and each of the others is told.
+    @Test func oneThatFindsNoRoomHarmsNoOther() async throws {
+        let store = try DatabaseJobStore(path: path, pageLimit: 200)
+        let large = [UInt8](repeating: 7, count: 1 << 20)
+        let kept = await withTaskGroup(of: Int?.self) { group in
+            for number in 0..<60 {
+                group.addTask {
+                    let input = number.isMultiple(of: 2) ? StoredOrder.Input(image: large, mask: nil) : nil
+                    do throws(JobStoreError) {
+                        try await store.insert(JobStoreTests.job(number), input: input, files: [])
+                        return number
+                    } catch {
+                        guard case .full = error else {
+                            Issue.record("job \(number): \(error)")
+                            return nil
+                        }
+                        return nil
+                    }
+                }
+            }
+            return await group.reduce(into: Set<Int>()) { if let number = $1 { $0.insert(number) } }
+        }
+        #expect(kept == Set((0..<60).filter { !$0.isMultiple(of: 2) }))
+        #expect(try await store.unfinished().count == 30)
     }
 
     @Test func nobodyElseMayReadIt() async throws {

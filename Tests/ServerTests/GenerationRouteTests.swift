@@ -81,6 +81,15 @@ import Testing
         (#"{"prompt": "x", "response_format": "url", "stream": true}"#, 400, "unsupported_value", "response_format"),
         (#"{"prompt": "x", "output_format": "webp"}"#, 400, "unsupported_value", "output_format"),
         (#"{"prompt": "x", "output_compression": 50}"#, 400, "unsupported_value", "output_compression"),
+        (
+            #"{"prompt": "x", "output_format": "png", "output_compression": 99}"#, 400, "unsupported_value",
+            "output_compression"
+        ),
+        (
+            #"{"prompt": "x", "output_format": "jpeg", "output_compression": 101}"#, 400, "invalid_value",
+            "output_compression"
+        ),
+        (#"{"prompt": "x", "output_format": "gif"}"#, 400, "invalid_value", "output_format"),
         (#"{"prompt": "x", "background": "transparent"}"#, 400, "unsupported_value", "background"),
         (#"{"prompt": "x", "style": "vivid"}"#, 400, "unsupported_value", "style"),
         (#"{"prompt": "x", "stream": "yes"}"#, 400, "invalid_type", "stream"),

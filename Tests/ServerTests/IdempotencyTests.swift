@@ -107,20 +107,29 @@ import Testing
         #expect(service.placed.count == 2)
     }
 
-    /// A client's own time limit is a deadline, unless it comes back for the same order.
-    @Test func whoComesBackHasNoDeadline() async throws {
+    /// A client's patience is its own time limit as often as it still comes; nobody is refused who can fetch the
+    /// answer later, and what a request says itself goes before.
+    @Test func aClientsPatienceIsItsOrdersDeadline() async throws {
         let service = FakeService()
         let limit = ["x-stainless-read-timeout": "5"]
+        let plain = #"{"prompt": "x"}"#
+        let cases: [(body: String, more: [String: String], deadline: Int?)] = [
+            (plain, [:], 5), (plain, attempt(0), 15), (plain, attempt(1), 10), (plain, attempt(2), 5),
+            (plain, attempt(9), 5), (plain, attempt(-1), 15), (plain, ["x-stainless-retry-count": "x"], 5),
+            (plain, Self.keyed, nil), (plain, ["x-stainless-read-timeout": "soon"], nil),
+            (plain, ["x-stainless-read-timeout": "nan"], nil), (plain, ["x-stainless-read-timeout": "-1"], nil),
+            (#"{"prompt": "x", "stream": true}"#, attempt(0), nil),
+            (#"{"prompt": "x", "deadline_seconds": 90, "priority": 3}"#, attempt(0), 90),
+            (#"{"prompt": "x", "deadline_seconds": 2}"#, [:], 2),
+        ]
         try await serving(service) { port in
-            for more in [[:], Self.keyed, ["x-stainless-retry-count": "0"]] {
-                let headers = limit.merging(more) { $1 }
-                #expect(try await generate(port, #"{"prompt": "x"}"#, headers: headers).status == 200)
+            for one in cases {
+                let answer = try await generate(port, one.body, headers: limit.merging(one.more) { $1 })
+                #expect(answer.status == 200)
             }
-            let body = #"{"prompt": "y", "deadline_seconds": 7, "priority": 3}"#
-            _ = try await generate(port, body, headers: limit.merging(["x-stainless-retry-count": "0"]) { $1 })
         }
-        #expect(service.placed.map(\.deadline) == [.seconds(5), nil, nil, .seconds(7)])
-        #expect(service.placed.map(\.priority) == [0, 0, 0, 3])
+        #expect(service.placed.map(\.deadline) == cases.map { $0.deadline.map { .seconds($0) } })
+        #expect(service.placed.map(\.priority).max() == 3)
     }
 
     @Test func refusedOrdersMayComeAgain() async throws {

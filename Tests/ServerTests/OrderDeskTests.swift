@@ -70,7 +70,7 @@ import Testing
         let desk = desk(service, store: store)
         var order = ticket("x", attempt: 0)
         order.isJob = true
-        let job = try await desk.accept(order)
+        let job = try await desk.accept(order).job
         await service.queue.stop(because: "test")
         try await until { try await store.job(job.id)?.state == .queued }
         #expect(try await store.job(job.id)?.attempts == 0)

@@ -61,7 +61,8 @@ import Testing
 
     @Test func aFullQueueTurnsAwayAndSaysWhenToComeBack() async throws {
         let time = Mutex(Duration.zero)
-        let queue = OrderQueue(limit: 1, metrics: Metrics(), now: { time.withLock { $0 } })
+        let queue = OrderQueue(
+            limit: 1, metrics: Metrics(), placeInterval: .seconds(600), now: { time.withLock { $0 } })
         let job = Job()
         let first = try await queue.place(cost: 4) { try await job.run($0) }
         await job.hasBegun()
@@ -75,6 +76,32 @@ import Testing
         #expect(try await end(first).count == 3)
         waiting.letGo()
         #expect(try await end(second) == [.queued(ahead: 1), .finished(Self.nothing)])
+    }
+
+    @Test func whoWaitsIsToldThePlaceAgainWhenItChanges() async throws {
+        let queue = OrderQueue(limit: 8, metrics: Metrics(), placeInterval: .milliseconds(1))
+        let jobs = (0..<4).map { _ in Job() }
+        var streams: [AsyncThrowingStream<PaintingEvent, any Error>] = []
+        for job in jobs.prefix(3) { streams.append(try await queue.place(cost: 1) { _ in try await job.wait() }) }
+        var last = streams[2].makeAsyncIterator()
+        #expect(try await last.next() == .queued(ahead: 2))
+        jobs[0].letGo()
+        #expect(try await end(streams[0]).last == .finished(Self.nothing))
+        #expect(try await last.next() == .queued(ahead: 1))
+        // One that came later and was begun before it is ahead of it, too.
+        let overtaking = try await queue.place(cost: 1) { try await jobs[3].run($0) }
+        #expect(try await last.next() == .queued(ahead: 2))
+        jobs[1].letGo()
+        jobs[3].letGo()
+        _ = try await end(streams[1])
+        _ = try await end(overtaking)
+        // Both ends may be told as one.
+        let next = try await last.next()
+        #expect(next == .queued(ahead: 1) || next == .queued(ahead: 0))
+        jobs[2].letGo()
+        var events: [PaintingEvent] = []
+        while let event = try await last.next() { events.append(event) }
+        #expect(events.last == .finished(Self.nothing))
     }
 
     @Test func withoutStepsTheTimeOfEarlierOrdersCounts() async throws {

@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// PNG in memory through libpng. libpng reports errors by longjmp, which must not cross Swift frames; every call here
-// catches it and returns a code instead. Nothing here keeps state, reads files or prints.
+// PNG in memory through libpng, and JPEG through libjpeg. Both report errors by longjmp, which must not cross Swift frames;
+// every call here catches it and returns a code instead. Nothing here keeps state, reads files or prints.
 
-/// Room for libpng's own words about what is wrong.
+/// Room for the libraries' own words about what is wrong.
 enum { CIMAGE_MESSAGE_BYTES = 160 };
 
 typedef enum {
@@ -49,6 +49,13 @@ typedef struct {
 /// On any status but CIMAGE_OK nothing needs to be freed.
 cimage_status cimage_png_read(
     const uint8_t *bytes, size_t byte_count, uint32_t max_side, uint64_t max_pixels, cimage_png *png, char *message);
+
+/// Writes 8-bit RGB [height, width, 3] as JPEG of a quality from 0 to 100, with a text as its comment.
+///
+/// *bytes becomes a malloc'ed buffer of *byte_count bytes that the caller frees with cimage_free.
+cimage_status cimage_jpeg_write(
+    const uint8_t *rgb, uint32_t width, uint32_t height, int quality, const uint8_t *comment, size_t comment_count,
+    uint8_t **bytes, size_t *byte_count, char *message);
 
 void cimage_png_free(cimage_png *png);
 void cimage_free(void *memory);

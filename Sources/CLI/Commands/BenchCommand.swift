@@ -18,11 +18,13 @@ struct BenchCommand: AsyncParsableCommand {
               tessera bench scaling --layout 1x2 2x1@model=2 The same step on several meshes.
               tessera bench compile --mesh data=4,model=128  How long plans take, by layers.
               tessera bench start --preset muse-3b           Time until weights are ready, and memory.
+              tessera bench serve                            The coordinator's part of a step; requests a second.
               tessera bench agreement --preset muse-3b       How often int8 chooses the codes of bf16.
             """,
         subcommands: [
             BenchMatmulCommand.self, BenchRowsCommand.self, BenchAttentionCommand.self, BenchPointwiseCommand.self,
             BenchCollectiveCommand.self, BenchStepCommand.self, BenchImageCommand.self, BenchScalingCommand.self,
             BenchCompileCommand.self, BenchStartCommand.self, BenchAgreementCommand.self,
+            BenchServeCommand.self,
         ])
 }

@@ -8,6 +8,8 @@ enum SystemLibrary: String, CaseIterable {
     case openBLAS = "libopenblas.so.0"
     /// Pictures.
     case libpng = "libpng16.so.16"
+    /// Pictures that may lose something.
+    case libjpeg = "libjpeg.so.62"
     /// Jobs.
     case sqlite = "libsqlite3.so.0"
 
@@ -17,6 +19,7 @@ enum SystemLibrary: String, CaseIterable {
         case .libzmq: "libzmq3-dev"
         case .openBLAS: "libopenblas-dev"
         case .libpng: "libpng-dev"
+        case .libjpeg: "libjpeg-dev"
         case .sqlite: "libsqlite3-dev"
         }
     }
@@ -27,6 +30,7 @@ enum SystemLibrary: String, CaseIterable {
         case .libzmq: "libzmq"
         case .openBLAS: "OpenBLAS"
         case .libpng: "libpng"
+        case .libjpeg: "libjpeg"
         case .sqlite: "SQLite"
         }
     }
@@ -55,6 +59,9 @@ enum SystemLibrary: String, CaseIterable {
             guard let symbol = dlsym(handle, "png_access_version_number") else { return "unknown" }
             let number = unsafeBitCast(symbol, to: Function.self)()
             return "\(number / 10000).\(number / 100 % 100).\(number % 100)"
+        case .libjpeg:
+            // It does not tell its own version; the interface is libjpeg 6.2's.
+            return dlsym(handle, "jpeg_CreateCompress") == nil ? "unknown" : "6.2 interface"
         case .sqlite:
             typealias Function = @convention(c) () -> UnsafePointer<CChar>?
             guard let symbol = dlsym(handle, "sqlite3_libversion"),

@@ -51,7 +51,7 @@ final class PictureService: ImageService {
         var request = plan.request
         let steps = plan.stepCount - plan.startStep
         request.previewInterval = PictureOrder.previewInterval(count: order.previewCount, steps: steps)
-        let (fixed, terms, studio, cluster) = (request, order.terms, studio, cluster)
+        let (fixed, terms, format, studio, cluster) = (request, order.terms, order.format, studio, cluster)
         // The queue runs it in a task that another order may have started.
         let id = RequestScope.id
         return try await queue.place(cost: steps * plan.pictureCount, terms: terms) { ticket in
@@ -59,7 +59,7 @@ final class PictureService: ImageService {
             terms.number = ticket.number
             do {
                 return try await RequestScope.$id.withValue(id) {
-                    try await studio.paint(fixed, terms: terms, on: cluster) {
+                    try await studio.paint(fixed, terms: terms, format: format, on: cluster) {
                         await ticket($0)
                     } admitted: {
                         await ticket.begin()

@@ -15,6 +15,7 @@ final class Studio: Sendable {
     private let environment: ReproducibilityRecord.Environment
     private let progress: Progress
     private let metrics: Metrics?
+    private let calls: (@Sendable (CallSpan) -> Void)?
     private let loop = Mutex<DecodingLoop?>(nil)
 
     /// Fingerprint of the model, which all members of the cluster must agree on.
@@ -24,11 +25,17 @@ final class Studio: Sendable {
     ///
     /// Throws `CheckpointError`, `ModelError`, `TokenizerError`, and `ShardingError` before any worker has started.
     ///
-    /// - Parameter metrics: where calls are counted.
-    init(configuration: ClusterConfiguration, progress: Progress, metrics: Metrics? = nil) throws {
+    /// - Parameters:
+    ///   - metrics: where calls are counted.
+    ///   - calls: told of every call that has ended well.
+    init(
+        configuration: ClusterConfiguration, progress: Progress, metrics: Metrics? = nil,
+        calls: (@Sendable (CallSpan) -> Void)? = nil
+    ) throws {
         self.configuration = configuration
         self.progress = progress
         self.metrics = metrics
+        self.calls = calls
         model = try ModelLoader.load(configuration.model)
         _ = try configuration.plan(of: model)
         sources = try model.loaded.sources()
@@ -108,12 +115,14 @@ final class Studio: Sendable {
     /// Makes the pictures of a plan's request.
     ///
     /// - Parameters:
+    ///   - format: what pictures and previews are written as.
     ///   - tell: gets what happens meanwhile.
     ///   - admitted: the request waits no more.
     ///
     /// Throws ``GenerationRequestError``, ``DeadlineError``, `PNGError` and what the cluster throws.
     func paint(
-        _ request: GenerationRequest, terms: ServiceTerms = ServiceTerms(), on cluster: Cluster,
+        _ request: GenerationRequest, terms: ServiceTerms = ServiceTerms(), format: PictureFormat = .png,
+        on cluster: Cluster,
         tell: @escaping @Sendable (PaintingEvent) async -> Void, admitted: @escaping @Sendable () async -> Void
     ) async throws -> PaintedPictures {
         let loop = loop(on: cluster)
@@ -131,15 +140,19 @@ final class Studio: Sendable {
                 await tell(.stepped(done: step.done, total: step.total, secondsLeft: step.secondsLeft))
             case .preview(let picture, let pixels):
                 // A preview that cannot be written is no reason to give the picture up.
-                if let file = try? PNGFile.encode(pixels) { await tell(.preview(picture: picture, file: file)) }
+                if let file = try? await Offload.run({ () throws(PNGError) in try format.encode(pixels) }) {
+                    await tell(.preview(picture: picture, file: file))
+                }
             case .finished: break
             }
         }
-        let files = try result.pictures.map { picture in
-            let record = ReproducibilityRecord(plan: result.plan, picture: picture, environment: environment)
-            return try PNGFile.encode(picture.pixels, texts: record.texts)
+        let (plan, environment) = (result.plan, environment)
+        let files = try await Offload.run {
+            try result.pictures.map { picture in
+                let record = ReproducibilityRecord(plan: plan, picture: picture, environment: environment)
+                return try format.encode(picture.pixels, texts: record.texts)
+            }
         }
-        let plan = result.plan
         let texts = request.prompts + (plan.isGuided ? request.negativePrompt.map { [$0] } ?? [] : [])
         return PaintedPictures(
             files: files, width: plan.width, height: plan.height, seed: request.seed,
@@ -174,7 +187,8 @@ final class Studio: Sendable {
     private func loop(on cluster: Cluster) -> DecodingLoop {
         loop.withLock { loop in
             if let loop { return loop }
-            let runner = ClusterRunner(cluster: cluster, configuration: configuration, sources: sources)
+            let runner = ClusterRunner(
+                cluster: cluster, configuration: configuration, sources: sources, observe: calls)
             let metrics = metrics
             let made = DecodingLoop(
                 model: model, runner: runner, requests: RequestIdentifiers(),

@@ -3,16 +3,35 @@ import Protocol
 import Sharding
 public import Tensor
 
+/// A call of a program that ended well, as the coordinator saw it.
+public struct CallSpan: Sendable {
+    /// Slots of the batch: 0 where it is no step.
+    public let slots: Int
+    /// When it was ordered.
+    public let begin: ContinuousClock.Instant
+    /// When the last worker's answer was there.
+    public let end: ContinuousClock.Instant
+    /// Time of the slowest worker in it.
+    public let longest: Duration
+}
+
 /// Runs a model's programs on a cluster of processes: compiles each for the mesh once and installs it on all workers.
 ///
 /// Calls do not wait for a compilation that is going on.
 public final class ClusterRunner: ProgramRunner {
     private let cluster: Cluster
     private let installer: ProgramInstaller
+    private let observe: (@Sendable (CallSpan) -> Void)?
 
     /// A runner that has installed nothing yet; `sources` are those of the whole model.
-    public init(cluster: Cluster, configuration: ClusterConfiguration, sources: [String: ParameterSource]) {
+    ///
+    /// - Parameter observe: told of every call that has ended well.
+    public init(
+        cluster: Cluster, configuration: ClusterConfiguration, sources: [String: ParameterSource],
+        observe: (@Sendable (CallSpan) -> Void)? = nil
+    ) {
         self.cluster = cluster
+        self.observe = observe
         installer = ProgramInstaller(cluster: cluster, configuration: configuration, sources: sources)
     }
 
@@ -31,7 +50,15 @@ public final class ClusterRunner: ProgramRunner {
     public func run(
         _ key: ProgramKey, request: UInt64, slots: [UInt64], inputs: [String: HostTensor]
     ) async throws -> [String: HostTensor] {
-        try await cluster.run(key.name, request: request, slots: slots, inputs: inputs)
+        guard let observe else {
+            return try await cluster.run(key.name, request: request, slots: slots, inputs: inputs)
+        }
+        let begin = ContinuousClock.now
+        let report = try await cluster.call(key.name, request: request, slots: slots, inputs: inputs)
+        observe(
+            CallSpan(
+                slots: slots.count, begin: begin, end: .now, longest: report.durations.max() ?? .zero))
+        return report.outputs
     }
 
     /// Takes programs off all workers, and forgets how they were compiled.

@@ -13,7 +13,7 @@ struct AccessLog: Sendable {
         var route: String
         /// Name of the key that was shown.
         var key: String?
-        /// Health and metrics are asked for all the time: their lines are for debugging.
+        /// Health, metrics and how jobs stand are asked for all the time: their lines are for debugging.
         var isQuiet: Bool
         var start: ContinuousClock.Instant
     }

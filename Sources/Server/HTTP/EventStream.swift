@@ -42,7 +42,7 @@ struct EventStream: Sendable {
         case .event(.preview(_, let file)):
             guard previewCount < partialImages else { return "" }
             defer { previewCount += 1 }
-            let size = PNGFile.announcedSize(file) ?? (0, 0)
+            let size = PictureKind.size(of: file) ?? (0, 0)
             var object = picture(file, width: size.width, height: size.height)
             object["partial_image_index"] = .integer(previewCount)
             return event("partial_image", object)
@@ -58,7 +58,8 @@ struct EventStream: Sendable {
     /// What the events with a picture have in common.
     private func picture(_ file: [UInt8], width: Int, height: Int) -> [String: JSONValue] {
         [
-            "b64_json": .string(Data(file).base64EncodedString()), "background": "opaque", "output_format": "png",
+            "b64_json": .string(Data(file).base64EncodedString()), "background": "opaque",
+            "output_format": .string(PictureKind(of: file).rawValue),
             "quality": .string(PictureFields.quality), "size": .string("\(width)x\(height)"),
             "created_at": .integer(Int(Date().timeIntervalSince1970)),
         ]

@@ -51,7 +51,7 @@ struct ServerResponder: HTTPResponder {
         let route = endpoint?.name ?? "other"
         var entry = AccessLog.Entry(
             requestID: id, method: isKnown ? request.method.rawValue : "other", route: route,
-            isQuiet: endpoint?.route.isPolled ?? false, start: start)
+            isQuiet: endpoint?.route.isPolled(request.method) ?? false, start: start)
         var response: Response
         do {
             if let preflight = origins.preflight(

@@ -1,14 +1,33 @@
 import Foundation
 import GRDB
 import Glibc
+import Synchronization
 
 /// Keeps jobs in an SQLite file.
 ///
 /// The file has one writer: it stays locked as long as the store lives, and the system unlocks it when the process ends,
 /// however it ends. Every change is in the write-ahead log, and the log on the disk, before a call returns.
 package final class DatabaseJobStore: JobStore {
+    /// A change that waits for its turn; afterwards `tell` says what came of it.
+    private struct Change {
+        let run: @Sendable (Database) -> Outcome
+    }
+
+    /// What a change has done, unless its transaction cannot be kept.
+    private struct Outcome {
+        /// The change had an error, after which the database may have ended the transaction by itself.
+        let isFailed: Bool
+        /// Answers the caller: nil where the transaction is kept.
+        let tell: (_ problem: (any Error)?) -> Void
+    }
+
     private let path: String
     private let queue: DatabaseQueue
+    private let changes = Mutex<[Change]>([])
+    private let commits = Atomic<Int>(0)
+
+    /// Transactions that had something to write to the disk.
+    package var commitCount: Int { commits.load(ordering: .relaxed) }
 
     /// Opens the file, or makes it, readable for this user only.
     ///
@@ -171,7 +190,8 @@ package final class DatabaseJobStore: JobStore {
         }
     }
 
-    package func prune(before time: Double, byteCount: Int) async throws(JobStoreError) {
+    @discardableResult
+    package func prune(before time: Double, byteCount: Int) async throws(JobStoreError) -> Int {
         try await write { database in
             try database.execute(sql: "DELETE FROM job WHERE finished < ?", arguments: [time])
             var removed = database.changesCount
@@ -192,6 +212,7 @@ package final class DatabaseJobStore: JobStore {
                     """, arguments: [JobRecords.limit])
             // The file shrinks by what is free in it.
             if removed > 0 { _ = try Row.fetchAll(database, sql: "PRAGMA incremental_vacuum") }
+            return try Int.fetchOne(database, sql: "SELECT SUM(byte_count) FROM picture") ?? 0
         }
     }
 
@@ -206,17 +227,90 @@ package final class DatabaseJobStore: JobStore {
     // MARK: Access
 
     /// Runs in a transaction on the database's own thread, whether or not the caller's task is cancelled meanwhile.
+    ///
+    /// What comes while a transaction is written shares the next one, and its way to the disk; `body` may run twice.
     private func write<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(JobStoreError) -> Value {
         let result: Result<Value, any Error> = await withCheckedContinuation { continuation in
-            queue.asyncWrite(body) { _, result in continuation.resume(returning: result) }
+            let change = Change { database in
+                let result = Result { try Self.savepoint(database, body) }
+                var isFailed = false
+                if case .failure(let error) = result { isFailed = error is DatabaseError }
+                return Outcome(isFailed: isFailed) { problem in
+                    continuation.resume(returning: problem.map { .failure($0) } ?? result)
+                }
+            }
+            let isFirst = changes.withLock { changes in
+                changes.append(change)
+                return changes.count == 1
+            }
+            if isFirst { queue.asyncWriteWithoutTransaction { self.writeAll($0) } }
         }
         do {
             return try result.get()
         } catch {
             throw Self.problem(error, path)
         }
+    }
+
+    /// Makes all changes that wait: together or, where one of them harms the others, each by itself.
+    private func writeAll(_ database: Database) {
+        let changes = changes.withLock { changes in
+            defer { changes = [] }
+            return changes
+        }
+        if changes.count > 1, attempt(changes, database) { return }
+        for change in changes {
+            var outcome: Outcome?
+            do {
+                try transaction(database) { outcome = change.run(database) }
+                outcome?.tell(nil)
+            } catch {
+                if let outcome { outcome.tell(error) } else { change.run(database).tell(error) }
+            }
+        }
+    }
+
+    /// False where the changes have to be made one by one; then nothing has been.
+    private func attempt(_ changes: [Change], _ database: Database) -> Bool {
+        struct Undone: Error {}
+        var outcomes: [Outcome] = []
+        do {
+            try transaction(database) {
+                for change in changes {
+                    let outcome = change.run(database)
+                    if outcome.isFailed { throw Undone() }
+                    outcomes.append(outcome)
+                }
+            }
+        } catch {
+            return false
+        }
+        for outcome in outcomes { outcome.tell(nil) }
+        return true
+    }
+
+    private func transaction(_ database: Database, _ body: () throws -> Void) throws {
+        let before = database.totalChangesCount
+        try database.inTransaction(.immediate) {
+            try body()
+            return .commit
+        }
+        if database.totalChangesCount > before { commits.add(1, ordering: .relaxed) }
+    }
+
+    /// Runs a change so that nothing of it stays where it fails.
+    private static func savepoint<Value>(
+        _ database: Database, _ body: (Database) throws -> Value
+    ) throws -> Value {
+        var value: Value?
+        try database.inSavepoint {
+            value = try body(database)
+            return .commit
+        }
+        guard let value else { throw DatabaseError(message: "a change has no result") }
+        return value
     }
 
     private static func number(_ database: Database, owner: String, key: String) throws -> Int64? {

@@ -26,13 +26,15 @@ package protocol JobStore: Sendable {
     func remove(_ id: String) async throws(JobStoreError)
     /// Lets the file go; nothing may be asked afterwards.
     func close() async
-    /// Removes what ended before `time`, then the oldest pictures until the rest have `byteCount` bytes at most.
-    func prune(before time: Double, byteCount: Int) async throws(JobStoreError)
+    /// Removes what ended before `time`, then the oldest pictures until the rest have `byteCount` bytes at most; returns
+    /// the bytes of the rest.
+    @discardableResult
+    func prune(before time: Double, byteCount: Int) async throws(JobStoreError) -> Int
 }
 
 /// A finished picture.
 package struct KeptFile: Sendable, Hashable {
-    /// The PNG file.
+    /// The file.
     package var bytes: [UInt8]
     /// Its SHA-256.
     package var hash: String

@@ -88,7 +88,8 @@ package final class MemoryJobStore: JobStore {
 
     package func close() async {}
 
-    package func prune(before time: Double, byteCount: Int) async throws(JobStoreError) {
+    @discardableResult
+    package func prune(before time: Double, byteCount: Int) async throws(JobStoreError) -> Int {
         entries.withLock { entries in
             entries.removeAll { $0.job.finished.map { $0 < time } == true }
             let over = entries.indices.filter { entries[$0].job.finished != nil }.sorted {
@@ -102,6 +103,7 @@ package final class MemoryJobStore: JobStore {
             }
             let surplus = Set(over.prefix(max(0, over.count - JobRecords.limit)).map { entries[$0].job.id })
             if !surplus.isEmpty { entries.removeAll { surplus.contains($0.job.id) } }
+            return entries.reduce(0) { $0 + $1.files.values.reduce(0) { $0 + $1.count } }
         }
     }
 }

@@ -102,7 +102,7 @@ extension OrderDesk {
         return job
     }
 
-    private func view(of job: Job) -> JobView {
+    func view(of job: Job) -> JobView {
         var view = JobView(job: job)
         guard !job.state.isOver, let run = run(of: job.id) else { return view }
         switch run.progress {

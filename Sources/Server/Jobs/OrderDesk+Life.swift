@@ -42,6 +42,7 @@ extension OrderDesk {
         measure(run, pictures)
         guard let job = run.job else { return end(number, .success(pictures)) }
         let outcome = await Self.outcome(of: pictures)
+        added += outcome.pictures.reduce(0) { $0 + $1.byteCount }
         var delays = Self.saveDelays[...]
         while true {
             do {
@@ -61,7 +62,7 @@ extension OrderDesk {
                 }
             }
         }
-        await prune()
+        await makeRoom()
     }
 
     /// Tells those who wait that a result is not to be had now; the run goes on.
@@ -196,6 +197,8 @@ extension OrderDesk {
 
     /// Places the runs that wait, in their order, as far as the service takes them.
     private func placeWaiting() async {
+        let before = waiting
+        defer { tellPlaces(before) }
         while let number = waiting.first {
             guard let run = runs[number], let job = run.job else {
                 waiting.removeFirst()
@@ -219,10 +222,27 @@ extension OrderDesk {
         }
     }
 
+    /// Tells the followers of runs that wait here their place where it is another than before.
+    private func tellPlaces(_ before: [Int]) {
+        guard waiting != before else { return }
+        for (ahead, number) in waiting.enumerated() where before.firstIndex(of: number) != ahead {
+            for follower in (runs[number]?.followers ?? [:]).values { follower.yield(.queued(ahead: ahead)) }
+        }
+    }
+
+    /// Removes pictures where there may be too many: what has come since it was last looked may have been counted twice.
+    private func makeRoom() async {
+        if let kept, kept.byteCount + added - kept.seen <= retention.byteCount { return }
+        await prune()
+    }
+
     /// Removes what is kept for too long, or too much.
     func prune() async {
+        let seen = added
         do {
-            try await store.prune(before: now() - Double(retention.seconds), byteCount: retention.byteCount)
+            let byteCount = try await store.prune(
+                before: now() - Double(retention.seconds), byteCount: retention.byteCount)
+            kept = (byteCount, seen)
         } catch {
             logger.error("old pictures are not removed", metadata: ["reason": "\(error)"])
         }
@@ -232,20 +252,23 @@ extension OrderDesk {
 
     /// The picture that an order edits, as files.
     nonisolated static func input(of order: PictureOrder) async throws(PNGError) -> StoredOrder.Input? {
-        try StoredOrder.input(of: order)
+        if order.request.editing == nil { return nil }
+        return try await Offload.run { () throws(PNGError) in try StoredOrder.input(of: order) }
     }
 
     /// The order that a job was accepted with.
     nonisolated static func order(of job: Job, _ input: StoredOrder.Input?) async throws(PNGError) -> PictureOrder {
-        try job.order.order(input)
+        try await Offload.run { () throws(PNGError) in try job.order.order(input) }
     }
 
     /// What is kept of an order's pictures besides their files.
     nonisolated static func outcome(of pictures: PaintedPictures) async -> Job.Outcome {
-        let entries = pictures.files.map { file in
-            var hash = SHA256()
-            hash.update(file)
-            return Job.Picture(id: Job.freshID("img_"), byteCount: file.count, hash: hash.hexadecimal())
+        let entries = await Offload.run {
+            pictures.files.map { file in
+                var hash = SHA256()
+                hash.update(file)
+                return Job.Picture(id: Job.freshID("img_"), byteCount: file.count, hash: hash.hexadecimal())
+            }
         }
         return Job.Outcome(
             pictures: entries, width: pictures.width, height: pictures.height, textTokens: pictures.textTokens,

@@ -46,6 +46,10 @@ actor OrderDesk {
     /// Seconds of a step of a picture, and the steps of the last order: measured.
     var secondsPerStep: Double?
     var lastSteps: Int?
+    /// Bytes of pictures that were kept when it was last looked, and of those that have come: before that look, and in
+    /// all.
+    var kept: (byteCount: Int, seen: Int)?
+    var added = 0
     private var byJob: [String: Int] = [:]
     private var byKey: [OwnersKey: Int] = [:]
     private var lastNumber = 0
@@ -83,17 +87,15 @@ actor OrderDesk {
     }
 
     /// Takes a job, or finds the one that it repeats.
-    func accept(_ ticket: OrderTicket) async throws -> Job {
+    func accept(_ ticket: OrderTicket) async throws -> JobView {
+        var id: String?
         switch try await find(ticket) {
-        case .live(let number):
-            if let job = runs[number]?.job { return job }
-        case .stored(let job): return job
-        case nil: break
+        case .live(let number): id = runs[number]?.job?.id
+        case .stored(let job): return view(of: job)
+        case nil: id = try await start(ticket).job
         }
-        guard let id = try await start(ticket).job, let job = try await store.job(id) else {
-            throw APIError.unknownJob
-        }
-        return job
+        guard let id, let job = try await store.job(id) else { throw APIError.unknownJob }
+        return view(of: job)
     }
 
     private func find(_ ticket: OrderTicket) async throws -> Found? {
@@ -171,7 +173,7 @@ actor OrderDesk {
             events.finish(throwing: CancellationError())
             return stream
         }
-        if let present = run.present { events.yield(present) }
+        if let present = present(run) { events.yield(present) }
         if let result = run.result {
             remove(number)
             Self.close(events, result)
@@ -183,6 +185,18 @@ actor OrderDesk {
         runs[number]?.followers[follower] = events
         events.onTermination = { [weak self] _ in Task { await self?.leave(number, follower) } }
         return stream
+    }
+
+    /// What a follower that comes now is told first.
+    private func present(_ run: OrderRun) -> PaintingEvent? {
+        switch run.progress {
+        case .placing: nil
+        case .waiting: .queued(ahead: waiting.firstIndex(of: run.number) ?? 0)
+        case .queued(let ahead): .queued(ahead: ahead)
+        case .loading(let done, let total): .loading(done: done, total: total)
+        case .stepped(let done, let total, let secondsLeft):
+            .stepped(done: done, total: total, secondsLeft: secondsLeft)
+        }
     }
 
     private func leave(_ number: Int, _ follower: Int) {
@@ -231,9 +245,6 @@ actor OrderDesk {
     func end(_ number: Int, _ result: Result<PaintedPictures, any Error>) {
         guard let run = runs[number], run.result == nil else { return }
         for follower in run.followers.values { Self.close(follower, result) }
-        for (other, later) in runs where other > number {
-            if case .queued(let ahead) = later.progress { runs[other]?.progress = .queued(ahead: max(0, ahead - 1)) }
-        }
         let mayComeBack = !run.isDurable && run.ticket.mayRetry && run.departures > 0 && run.followers.isEmpty
         if mayComeBack {
             // Whoever left may come back for it until the grace is over.

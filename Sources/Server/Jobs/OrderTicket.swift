@@ -63,18 +63,6 @@ struct OrderRun {
     var task: Task<Void, Never>?
     /// When its first step was over, and how many were done then.
     var firstStep: (time: Double, done: Int)?
-
-    /// What a follower that comes now is told first.
-    var present: PaintingEvent? {
-        switch progress {
-        case .placing: nil
-        case .waiting: .queued(ahead: 0)
-        case .queued(let ahead): .queued(ahead: ahead)
-        case .loading(let done, let total): .loading(done: done, total: total)
-        case .stepped(let done, let total, let secondsLeft):
-            .stepped(done: done, total: total, secondsLeft: secondsLeft)
-        }
-    }
 }
 
 /// A job and how far it is.

@@ -51,6 +51,8 @@ package struct StoredOrder: Sendable, Hashable, Codable {
     package var client: String
     /// Among the same client's orders the higher goes first.
     package var priority: Int
+    /// What its pictures are written as; nil: PNG.
+    package var format: PictureFormat?
 
     /// What is kept of an order.
     package init(_ order: PictureOrder) {
@@ -70,6 +72,7 @@ package struct StoredOrder: Sendable, Hashable, Codable {
             case nil: nil
             }
         (previewCount, client, priority) = (order.previewCount, order.client, order.priority)
+        format = order.format == .png ? nil : order.format
     }
 
     /// The picture of an order, and its mask; nil where it has none.
@@ -112,6 +115,7 @@ package struct StoredOrder: Sendable, Hashable, Codable {
                 request.editing = .inpainting(image: image, mask: grey, strength: strength ?? 1)
             }
         }
-        return PictureOrder(request, previewCount: previewCount, client: client, priority: priority)
+        return PictureOrder(
+            request, previewCount: previewCount, client: client, priority: priority, format: format ?? .png)
     }
 }

@@ -15,6 +15,12 @@ public final class Metrics: Sendable {
             self.bounds = bounds
         }
 
+        /// Families are told apart by their names.
+        public static func == (left: Self, right: Self) -> Bool { left.name == right.name }
+
+        /// As ``==(_:_:)``: help and bounds are not hashed at every count.
+        public func hash(into hasher: inout Hasher) { hasher.combine(name) }
+
         private static let short = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
         private static let long = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800]
 
@@ -84,8 +90,9 @@ public final class Metrics: Sendable {
     public func count(_ family: Family, _ labels: [String: String] = [:], by amount: Int = 1) {
         let key = Self.text(labels)
         state.withLock { state in
-            let series = state.counters[family] ?? [:]
-            guard series[key] != nil || series.count < Self.seriesLimit else { return }
+            // Nothing holds the series while it changes, so it is not copied.
+            guard state.counters[family]?[key] != nil || (state.counters[family]?.count ?? 0) < Self.seriesLimit
+            else { return }
             state.counters[family, default: [:]][key, default: 0] += amount
         }
     }
@@ -95,10 +102,12 @@ public final class Metrics: Sendable {
         let key = Self.text(labels)
         let bucket = family.bounds.firstIndex { value <= $0 } ?? family.bounds.count
         state.withLock { state in
-            let series = state.histograms[family] ?? [:]
-            guard series[key] != nil || series.count < Self.seriesLimit else { return }
-            let empty = Histogram(counts: [Int](repeating: 0, count: family.bounds.count + 1))
-            state.histograms[family, default: [:]][key, default: empty].counts[bucket] += 1
+            if state.histograms[family]?[key] == nil {
+                guard (state.histograms[family]?.count ?? 0) < Self.seriesLimit else { return }
+                state.histograms[family, default: [:]][key] = Histogram(
+                    counts: [Int](repeating: 0, count: family.bounds.count + 1))
+            }
+            state.histograms[family]?[key]?.counts[bucket] += 1
             state.histograms[family]?[key]?.sum += value
         }
     }

@@ -91,6 +91,22 @@ struct APIDocument: Sendable {
                 }))
     }
 
+    /// Links by the operations that they lead to.
+    private static func links(_ all: [Operation.Link]) -> JSONValue {
+        .object(
+            Dictionary(
+                uniqueKeysWithValues: all.map { link in
+                    (
+                        link.operation,
+                        [
+                            "operationId": .string(link.operation),
+                            "parameters": .object(link.parameters.mapValues { .string($0) }),
+                            "description": .string(link.description),
+                        ]
+                    )
+                }))
+    }
+
     private static func responses(_ operation: Operation, of route: Route) -> [String: JSONValue] {
         var responses: [String: JSONValue] = [:]
         for answer in operation.answers {
@@ -98,6 +114,7 @@ struct APIDocument: Sendable {
                 "description": .string(answer.description), "headers": headers(answer.headers),
             ]
             if !answer.content.isEmpty { object["content"] = content(answer.content) }
+            if !answer.links.isEmpty { object["links"] = links(answer.links) }
             responses["\(answer.status)"] = .object(object)
         }
         for failure in failures(of: operation, route) {

@@ -121,7 +121,7 @@ enum JobSchemas {
             Field(name: "picture", schema: Schemas.count, description: "Of `job.partial_image`: its number."),
             Field(
                 name: "b64_json",
-                schema: ["type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"],
+                schema: ["type": "string", "contentEncoding": "base64"],
                 description: "Of `job.partial_image`."),
             Field(name: "output_format", schema: ["type": "string"], description: "Of `job.partial_image`."),
             Field(name: "size", schema: ["type": "string"], description: "Of `job.partial_image`."),

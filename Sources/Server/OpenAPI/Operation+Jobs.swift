@@ -13,6 +13,24 @@ extension Operation {
         description: "The client's word for the request, 1 to 255 printable ASCII characters: the same request with "
             + "the same word is served once.")
 
+    /// What can be done with the job of an answer.
+    ///
+    /// - Parameters:
+    ///   - id: where its id stands.
+    ///   - index: where the number of a picture stands, or one.
+    private static func links(id: String = "$response.body#/id", index: String = "0") -> [Link] {
+        let job = ["id": id]
+        return [
+            Link(operation: "readJob", parameters: job, description: "How it stands."),
+            Link(operation: "followJob", parameters: job, description: "What happens to it from then on."),
+            Link(operation: "cancelJob", parameters: job, description: "Ends it at its next step."),
+            Link(operation: "deleteJob", parameters: job, description: "Ends it and removes what is kept of it."),
+            Link(
+                operation: "readResult", parameters: job.merging(["index": index]) { $1 },
+                description: "Its first picture, once it is completed."),
+        ]
+    }
+
     /// `POST /v1/jobs`.
     static func createJob(_ limits: ServerSettings.Limits) -> Operation {
         Operation(
@@ -22,11 +40,11 @@ extension Operation {
             parameters: [idempotencyKey],
             body: [Content(type: "application/json", schema: .reference("JobRequest"))],
             answers: [
-                .json("Job", "The job is over already."),
+                .json("Job", "The job is over already.", links: links()),
                 Answer(
                     status: 202, description: "The job is kept.",
                     content: [Content(type: "application/json", schema: .reference("Job"))],
-                    headers: ["location": "Path of the job."]),
+                    headers: ["location": "Path of the job."], links: links()),
             ],
             failures: painting(
                 badRequest: [
@@ -42,7 +60,7 @@ extension Operation {
                 name: "limit", place: .query, description: "Jobs of a page. By default 20.",
                 schema: ["type": "integer", "minimum": 1, "maximum": 100]),
             Parameter(name: "after", place: .query, description: "Only those that are older than this one: an `id`."),
-        ], answers: [.json("JobList", "A page of jobs.")],
+        ], answers: [.json("JobList", "A page of jobs.", links: links(id: "$response.body#/data/0/id"))],
         failures: [
             Failure(
                 status: 400, codes: ["invalid_value", "unknown_field"],
@@ -51,7 +69,8 @@ extension Operation {
 
     static let readJob = Operation(
         id: "readJob", tag: .jobs, summary: "How a job stands", parameters: [jobID],
-        answers: [.json("Job", "The job.")], failures: [unknownJob, noStorage])
+        answers: [.json("Job", "The job.", links: links(index: "$response.body#/results/0/index"))],
+        failures: [unknownJob, noStorage])
 
     static let deleteJob = Operation(
         method: .delete, id: "deleteJob", tag: .jobs, summary: "Ends a job and removes what is kept of it",
@@ -109,7 +128,8 @@ extension Operation {
 
     private static let file = [
         Answer(
-            description: "The file.", content: [Content(type: "image/png", schema: ["type": "string"])],
+            description: "The file.",
+            content: PictureKind.allCases.map { Content(type: $0.mediaType, schema: ["type": "string"]) },
             headers: ["etag": "The file's SHA-256.", "cache-control": "How long it is kept."]),
         Answer(status: 304, description: "The copy whose `etag` was sent is still right."),
     ]

@@ -62,7 +62,15 @@ extension Operation {
 
     static let listModels = Operation(
         id: "listModels", tag: .models, summary: "The models that are served: one",
-        answers: [.json("ModelList", "The model.")])
+        answers: [
+            .json(
+                "ModelList", "The model.",
+                links: [
+                    Link(
+                        operation: "readModel", parameters: ["id": "$response.body#/data/0/id"],
+                        description: "The model by itself.")
+                ])
+        ])
 
     static let readModel = Operation(
         id: "readModel", tag: .models, summary: "A model by its name",

@@ -21,6 +21,15 @@ struct Operation: Sendable {
         var files: [String: String] = [:]
     }
 
+    /// Another operation that takes a value of an answer.
+    struct Link: Sendable {
+        /// The other operation's id.
+        var operation: String
+        /// Its parameters, each a constant or a runtime expression (OpenAPI 3.1, 4.8.20.3).
+        var parameters: [String: String]
+        var description: String
+    }
+
     /// An answer.
     struct Answer: Sendable {
         var status: Int = 200
@@ -28,12 +37,15 @@ struct Operation: Sendable {
         var content: [Content] = []
         /// Headers besides `x-request-id`, and what they say.
         var headers: [String: String] = [:]
+        var links: [Link] = []
 
         /// An answer with a JSON body of a schema in ``Schemas``.
-        static func json(_ schema: String, _ description: String, status: Int = 200) -> Answer {
+        static func json(
+            _ schema: String, _ description: String, status: Int = 200, links: [Link] = []
+        ) -> Answer {
             Answer(
                 status: status, description: description,
-                content: [Content(type: "application/json", schema: .reference(schema))])
+                content: [Content(type: "application/json", schema: .reference(schema))], links: links)
         }
     }
 

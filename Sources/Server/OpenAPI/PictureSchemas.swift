@@ -96,8 +96,10 @@ enum PictureSchemas {
                 name: "response_format", schema: words("b64_json", "url"),
                 description: "Pictures stand in the answer in base64, or, not with `stream`, as addresses at which "
                     + "they are kept for a while."),
-            Field(name: "output_format", schema: words("png"), description: ""),
-            Field(name: "output_compression", schema: whole(100...100), description: "PNG loses nothing."),
+            Field(name: "output_format", schema: words("png", "jpeg"), description: "By default `png`."),
+            Field(
+                name: "output_compression", schema: whole(0...100),
+                description: "Of `jpeg`: its quality, by default 100. `png` loses nothing, and takes 100 only."),
             Field(name: "background", schema: words("auto", "opaque"), description: ""),
             Field(name: "moderation", schema: words("auto", "low"), description: "Nothing is moderated."),
             Field(
@@ -171,13 +173,11 @@ enum PictureSchemas {
     private static let warnings = Field(
         name: "warnings", schema: ["type": "array", "items": ["type": "string"]],
         description: "What the user should know, such as a prompt that was too long for the model.")
-    private static let file: JSONValue = [
-        "type": "string", "contentEncoding": "base64", "contentMediaType": "image/png",
-    ]
+    private static let file: JSONValue = ["type": "string", "contentEncoding": "base64"]
     /// What answers and events tell about their pictures.
     private static let facts = [
         Field(name: "background", schema: words("opaque"), description: "", isRequired: true),
-        Field(name: "output_format", schema: words("png"), description: "", isRequired: true),
+        Field(name: "output_format", schema: words("png", "jpeg"), description: "", isRequired: true),
         Field(name: "quality", schema: ["type": "string"], description: "", isRequired: true),
         Field(
             name: "size", schema: ["type": "string", "pattern": "^[0-9]+x[0-9]+$"], description: "", isRequired: true),
@@ -196,7 +196,7 @@ enum PictureSchemas {
                     "items": ObjectSchema(
                         description: "A picture.",
                         fields: [
-                            Field(name: "b64_json", schema: file, description: "A PNG file."),
+                            Field(name: "b64_json", schema: file, description: "A file of `output_format`."),
                             Field(
                                 name: "url", schema: ["type": "string"], description: "Its address, instead."),
                         ]
@@ -212,7 +212,7 @@ enum PictureSchemas {
             Field(
                 name: "type", schema: words("\(kind).partial_image", "\(kind).completed"), description: "",
                 isRequired: true),
-            Field(name: "b64_json", schema: file, description: "A PNG file.", isRequired: true),
+            Field(name: "b64_json", schema: file, description: "A file of `output_format`.", isRequired: true),
             Field(
                 name: "created_at", schema: ["type": "integer"], description: "Seconds since 1970.", isRequired: true),
             Field(

@@ -37,9 +37,10 @@ enum Route: String, CaseIterable, Sendable {
     }
 
     /// True where machines ask again and again: these answers are not worth a line in the log.
-    var isPolled: Bool {
+    func isPolled(_ method: HTTPRequest.Method) -> Bool {
         switch self {
         case .cluster, .health, .metrics, .pageFile, .progress, .ready: true
+        case .job, .jobs: method == .get
         default: false
         }
     }

@@ -53,18 +53,16 @@ extension ServerResponder {
             }
             picture.request.editing =
                 kind == .variation
-                ? try EditPictures.variation(image: image, strength: strength, pixelLimit: limits.pixels)
-                : try EditPictures.editing(
-                    image: image, mask: mask, strength: strength, pixelLimit: limits.pixels)
+                ? try await variation(image, strength: strength)
+                : try await editing(image, mask: mask, strength: strength)
         }
         var ticket = OrderTicket(picture, owner: owner, kind: kind)
         ticket.order.previewCount = picture.partialImages
         ticket.isJob = true
         try ticket.read(request, fields)
-        let job = try await desk.accept(ticket)
-        let view = try await desk.view(job.id, owner: owner)
+        let view = try await desk.accept(ticket)
         var response = Response(json: .object(view.object), status: view.job.state.isOver ? .ok : .accepted)
-        response.headers[.location] = "/v1/jobs/\(job.id)"
+        response.headers[.location] = "/v1/jobs/\(view.job.id)"
         return response
     }
 
@@ -127,9 +125,10 @@ extension ServerResponder {
         let tag = "\"\(file.hash)\""
         let age = desk.now() - file.finished
         let left = max(0, desk.retention.seconds - max(0, Int(age.rounded(.up))))
+        let kind = PictureKind(of: file.bytes)
         let headers: HTTPFields = [
-            .contentType: "image/png", .eTag: tag, .cacheControl: "private, max-age=\(left), immutable",
-            .contentDisposition: "inline; filename=\"\(name).png\"", .xContentTypeOptions: "nosniff",
+            .contentType: kind.mediaType, .eTag: tag, .cacheControl: "private, max-age=\(left), immutable",
+            .contentDisposition: "inline; filename=\"\(name).\(kind.suffix)\"", .xContentTypeOptions: "nosniff",
         ]
         let known = (request.headers[.ifNoneMatch] ?? "").split(separator: ",").map { entry in
             let word = entry.trimmingCharacters(in: .whitespaces)
@@ -162,12 +161,13 @@ private struct JobEventStream {
                     "seconds_left": .number(secondsLeft),
                 ])
         case .event(.preview(let picture, let file)):
-            let size = PNGFile.announcedSize(file) ?? (0, 0)
+            let size = PictureKind.size(of: file) ?? (0, 0)
             return event(
                 "partial_image",
                 [
                     "picture": .integer(picture), "b64_json": .string(Data(file).base64EncodedString()),
-                    "output_format": "png", "size": .string("\(size.width)x\(size.height)"),
+                    "output_format": .string(PictureKind(of: file).rawValue),
+                    "size": .string("\(size.width)x\(size.height)"),
                 ])
         case .event(.finished), .failed: return ""
         case .over: return await end()

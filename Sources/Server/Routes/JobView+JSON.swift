@@ -20,7 +20,8 @@ extension JobView {
             outcome.pictures.enumerated().map { index, picture in
                 .object([
                     "index": .integer(index), "path": .string("/v1/jobs/\(job.id)/results/\(index)"),
-                    "content_type": "image/png", "bytes": .integer(picture.byteCount),
+                    "content_type": .string((job.order.format ?? .png).kind.mediaType),
+                    "bytes": .integer(picture.byteCount),
                 ])
             })
         object["size"] = .string("\(outcome.width)x\(outcome.height)")
@@ -42,6 +43,10 @@ extension JobView {
         if let scale = order.guidanceScale { settings["guidance_scale"] = .number(Double(scale)) }
         if let temperature = order.temperature { settings["temperature"] = .number(Double(temperature.first)) }
         if let strength = order.strength { settings["strength"] = .number(strength) }
+        if let format = order.format {
+            settings["output_format"] = .string(format.kind.rawValue)
+            settings["output_compression"] = .integer(format.quality)
+        }
         if order.previewCount > 0 { settings["partial_images"] = .integer(order.previewCount) }
         return settings
     }

@@ -8,22 +8,41 @@ extension HTTPField.Name {
     static let idempotencyKey = HTTPField.Name("idempotency-key")!
     /// OpenAI's clients count their attempts in it, from 0.
     static let retryCount = HTTPField.Name("x-stainless-retry-count")!
+    /// OpenAI's clients tell how many seconds they wait for an answer's next byte.
+    static let readTimeout = HTTPField.Name("x-stainless-read-timeout")!
 }
 
 extension OrderTicket {
+    /// Attempts that OpenAI's clients make unless they are told otherwise (`max_retries` 2).
+    private static let usualAttempts = 3
     /// Longest idempotency key.
     private static let keyByteLimit = 255
 
     /// A ticket for an order that the Images API words; where somebody waits for its answer, `headers` are the request's.
     init(_ picture: PictureFields, _ headers: HTTPFields = [:], owner: String, kind: Job.Kind) {
         let previewCount = picture.isStream ? picture.partialImages : 0
-        // The time limit of a client that comes back for the same order is none of the order's.
-        let comesBack = headers[.idempotencyKey] != nil || headers[.retryCount] != nil
         self.init(
             order: PictureOrder(
                 picture.request, previewCount: previewCount, client: owner, priority: picture.priority,
-                deadline: comesBack ? picture.deadline : picture.deadline(headers)), owner: owner, kind: kind,
+                deadline: picture.deadline ?? Self.patience(picture, headers), format: picture.format),
+            owner: owner, kind: kind,
             keepsPictures: picture.isURL)
+    }
+
+    /// How long the client will wait for the answer, by what it tells of itself; nil: it is not known, or for as long as
+    /// it takes.
+    ///
+    /// `x-stainless-read-timeout` is the longest silence that an OpenAI client bears: the whole time of an answer that is
+    /// no stream. When it is over the client comes back, twice unless it was told otherwise, and joins its order again; so
+    /// its patience is that of this attempt and of those that follow. Who shows an idempotency key can fetch the answer
+    /// later, and has all the time.
+    private static func patience(_ picture: PictureFields, _ headers: HTTPFields) -> Duration? {
+        guard !picture.isStream, headers[.idempotencyKey] == nil,
+            let seconds = headers[.readTimeout].flatMap({ Double($0) }),
+            (0...PictureFields.longestDeadline).contains(seconds)
+        else { return nil }
+        let attempt = headers[.retryCount].flatMap { Int($0) } ?? usualAttempts
+        return .seconds(seconds * Double(max(1, usualAttempts - max(0, attempt))))
     }
 
     /// Reads what the request's header says about attempts.

@@ -12,6 +12,8 @@ struct PictureFields {
     var partialImages: Int
     /// Addresses of pictures that are kept, instead of the pictures.
     var isURL: Bool
+    /// What pictures are written as.
+    var format = PictureFormat.png
     /// Among the same key's orders the higher goes first.
     var priority: Int
     /// How long the client waits; nil: it did not say.
@@ -85,27 +87,26 @@ struct PictureFields {
         if !isStream, !isJob, partialImages > 0 {
             throw .invalid("partial_images", "partial_images needs stream", code: "unsupported_value")
         }
+        format = try Self.format(fields)
         try Self.checkFixed(fields)
     }
 
-    /// How long the client waits: what it says, or how long its HTTP library waits for the next byte of an answer.
-    func deadline(_ headers: HTTPFields) -> Duration? {
-        guard !isStream, let text = headers[.readTimeout], let seconds = Double(text),
-            (0...Self.longestDeadline).contains(seconds)
-        else { return deadline }
-        return min(deadline ?? .seconds(seconds), .seconds(seconds))
+    /// What pictures are written as.
+    private static func format(_ fields: RequestFields) throws(APIError) -> PictureFormat {
+        let words = PictureKind.allCases.map(\.rawValue)
+        try fields.choice("output_format", of: words, unsupported: ["webp"], instead: "png and jpeg are")
+        let kind = try fields.word("output_format", of: words + ["webp"]).flatMap(PictureKind.init) ?? .png
+        let quality = try fields.integer("output_compression", in: 0...100) ?? 100
+        guard kind == .jpeg || quality == 100 else {
+            throw .invalid(
+                "output_compression", "output_compression is for jpeg; png files lose nothing",
+                code: "unsupported_value")
+        }
+        return PictureFormat(kind, quality: quality)
     }
 
     /// What the API knows and this server has one way for.
     private static func checkFixed(_ fields: RequestFields) throws(APIError) {
-        try fields.choice(
-            "output_format", of: ["png"], unsupported: ["jpeg", "webp"], instead: "pictures are PNG files")
-        if fields.has("output_compression") {
-            guard try fields.integer("output_compression", in: 0...100) == 100 else {
-                throw .invalid(
-                    "output_compression", "output_compression is for jpeg and webp", code: "unsupported_value")
-            }
-        }
         try fields.choice(
             "quality", of: ["auto", "standard"], unsupported: ["low", "medium", "high", "hd"],
             instead: "there is one quality; use num_inference_steps")
@@ -130,9 +131,4 @@ struct PictureFields {
         else { throw .invalid("size", "size must be 'auto' or like '256x256'") }
         return (width, height)
     }
-}
-
-extension HTTPField.Name {
-    /// OpenAI's clients tell how many seconds they wait for an answer's next byte.
-    static let readTimeout = HTTPField.Name("x-stainless-read-timeout")!
 }

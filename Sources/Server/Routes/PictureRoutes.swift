@@ -26,7 +26,10 @@ extension ServerResponder {
     func json(_ request: inout Request, limit: Int) async throws -> RequestFields {
         let type = HeaderValue.split(request.headers[.contentType] ?? "").word
         guard type == "application/json" else { throw Self.wrongType("application/json") }
-        return try RequestFields(json: try await body(of: &request, limit: min(limit, limits.bodyByteCount)))
+        let bytes = try await body(of: &request, limit: min(limit, limits.bodyByteCount))
+        // A body with files takes a while.
+        if bytes.count <= Self.jsonByteLimit { return try RequestFields(json: bytes) }
+        return try await Offload.run { () throws(APIError) in try RequestFields(json: bytes) }
     }
 
     /// The fields and files of a form.
@@ -48,9 +51,8 @@ extension ServerResponder {
         guard let image = files["image"] else {
             throw APIError.invalid("image", "image is missing", code: "missing_field")
         }
-        picture.request.editing = try EditPictures.editing(
-            image: image, mask: files["mask"], strength: try fields.real("strength", in: 0...1),
-            pixelLimit: limits.pixels)
+        picture.request.editing = try await editing(
+            image, mask: files["mask"], strength: try fields.real("strength", in: 0...1))
         var ticket = OrderTicket(picture, request.headers, owner: client, kind: .edit)
         try ticket.read(request, fields, files: files)
         return try await paint(picture, ticket, as: "image_edit", request, logger)
@@ -69,11 +71,26 @@ extension ServerResponder {
         guard files["mask"] == nil else {
             throw APIError.invalid("mask", "a variation has no mask: use /v1/images/edits", code: "unknown_field")
         }
-        picture.request.editing = try EditPictures.variation(
-            image: image, strength: try fields.real("strength", in: 0...1), pixelLimit: limits.pixels)
+        picture.request.editing = try await variation(image, strength: try fields.real("strength", in: 0...1))
         var ticket = OrderTicket(picture, request.headers, owner: client, kind: .variation)
         try ticket.read(request, fields, files: files)
         return try await paint(picture, ticket, as: "image_edit", request, logger)
+    }
+
+    /// What is asked to be made of a picture.
+    func editing(_ image: [UInt8], mask: [UInt8]?, strength: Double?) async throws -> GenerationRequest.Editing {
+        let pixelLimit = limits.pixels
+        return try await Offload.run { () throws(APIError) in
+            try EditPictures.editing(image: image, mask: mask, strength: strength, pixelLimit: pixelLimit)
+        }
+    }
+
+    /// As ``editing(_:mask:strength:)``, of a whole picture.
+    func variation(_ image: [UInt8], strength: Double?) async throws -> GenerationRequest.Editing {
+        let pixelLimit = limits.pixels
+        return try await Offload.run { () throws(APIError) in
+            try EditPictures.variation(image: image, strength: strength, pixelLimit: pixelLimit)
+        }
     }
 
     /// Texts and files of a form, each name once.
@@ -163,7 +180,9 @@ extension ServerResponder {
             ?? pictures.files.map { .object(["b64_json": .string(Data($0).base64EncodedString())]) }
         var object: [String: JSONValue] = [
             "created": .integer(Int(Date().timeIntervalSince1970)), "data": .array(data),
-            "background": "opaque", "output_format": "png", "quality": .string(PictureFields.quality),
+            "background": "opaque",
+            "output_format": .string(PictureKind(of: pictures.files.first ?? []).rawValue),
+            "quality": .string(PictureFields.quality),
             "size": .string("\(pictures.width)x\(pictures.height)"), "usage": pictures.usage,
             "seed": .unsigned(pictures.seed),
         ]

@@ -43,17 +43,20 @@ public struct PictureOrder: Sendable, Hashable {
     public var priority: Int
     /// How long from now somebody waits for it, for what cannot be done by then is refused; nil: for ever.
     public var deadline: Duration?
+    /// What its pictures and previews are written as.
+    public var format: PictureFormat
 
     /// Makes an order.
     public init(
         _ request: GenerationRequest, previewCount: Int = 0, client: String = "", priority: Int = 0,
-        deadline: Duration? = nil
+        deadline: Duration? = nil, format: PictureFormat = .png
     ) {
         self.request = request
         self.previewCount = previewCount
         self.client = client
         self.priority = priority
         self.deadline = deadline
+        self.format = format
     }
 
     /// As the queue and the scheduler take them.
@@ -69,13 +72,13 @@ public struct PictureOrder: Sendable, Hashable {
 
 /// What happens to an order, in this order.
 public enum PaintingEvent: Sendable, Hashable {
-    /// It waits for so many others, or for none.
+    /// It waits for so many others, or for none; told again when that has changed.
     case queued(ahead: Int)
     /// The workers load what it needs: bytes done and in all.
     case loading(done: Int, total: Int)
     /// A step ended.
     case stepped(done: Int, total: Int, secondsLeft: Double)
-    /// What a picture would be if decoding ended here, as a PNG file.
+    /// What a picture would be if decoding ended here, as a file of the order's format.
     case preview(picture: Int, file: [UInt8])
     /// All is done.
     case finished(PaintedPictures)
@@ -83,7 +86,7 @@ public enum PaintingEvent: Sendable, Hashable {
 
 /// The pictures of an order.
 public struct PaintedPictures: Sendable, Hashable {
-    /// PNG files, in order.
+    /// Files of the order's format, in order.
     public var files: [[UInt8]]
     /// Width in pixels.
     public var width: Int

@@ -47,6 +47,12 @@ public actor OrderQueue {
         var done = 0
         var heard = Duration.zero
         var secondsLeft: Double?
+        /// Orders before it, as its client was told last.
+        var ahead: Int
+        /// What it needs is being loaded.
+        var isLoading = false
+        /// True where it only waits.
+        var isWaiting: Bool { begun == nil && !isLoading }
         var left: Int { max(0, cost - done) }
     }
 
@@ -57,24 +63,33 @@ public actor OrderQueue {
     private let slots: Int
     private let metrics: Metrics
     private let now: @Sendable () -> Duration
+    private let placeInterval: Duration
     private var entries: [UInt64: Entry] = [:]
     private var lastNumber: UInt64 = 0
     private var lastProgress: Duration?
     private var pace = Pace()
     private var ending: String?
     private var drained: [CheckedContinuation<Void, Never>] = []
+    /// Places are told again soon.
+    private var isTelling = false
 
     /// An empty queue.
     ///
     /// - Parameters:
     ///   - limit: orders that may wait besides those that slots are for.
     ///   - slots: orders that may be served at once.
+    ///   - placeInterval: orders that wait are told their place again so long after it has changed: what happens
+    ///     meanwhile is one event.
     ///   - now: time since some fixed moment.
-    public init(limit: Int, slots: Int = 1, metrics: Metrics, now: (@Sendable () -> Duration)? = nil) {
+    public init(
+        limit: Int, slots: Int = 1, metrics: Metrics, placeInterval: Duration = .milliseconds(250),
+        now: (@Sendable () -> Duration)? = nil
+    ) {
         precondition(limit >= 1 && slots >= 1, "a queue has room for one order")
         self.limit = limit
         self.slots = slots
         self.metrics = metrics
+        self.placeInterval = placeInterval
         let start = ContinuousClock.now
         self.now = now ?? { ContinuousClock.now - start }
     }
@@ -106,7 +121,8 @@ public actor OrderQueue {
         // Events are few (a step each), so the stream needs no bound of its own.
         events.onTermination = { [weak self] _ in Task { await self?.withdraw(number) } }
         events.yield(.queued(ahead: entries.count))
-        entries[number] = Entry(terms: terms, cost: max(1, cost), placed: now(), events: events)
+        entries[number] = Entry(
+            terms: terms, cost: max(1, cost), placed: now(), events: events, ahead: entries.count)
         entries[number]?.task = Task { await self.serve(number, work) }
         return stream
     }
@@ -159,6 +175,32 @@ public actor OrderQueue {
         metrics.observe(.queueSeconds, (time - entry.placed) / .seconds(1))
         entries[number]?.begun = time
         lastProgress = time
+        tellPlacesSoon()
+    }
+
+    private func tellPlacesSoon() {
+        guard !isTelling, entries.values.contains(where: \.isWaiting) else { return }
+        isTelling = true
+        let interval = placeInterval
+        Task {
+            // The task is nobody's to cancel; an end before its time would tell too soon, no more.
+            _ = try? await Task.sleep(for: interval)
+            self.tellPlaces()
+        }
+    }
+
+    /// Tells those that wait whose place has changed: those in progress are before them, and those that came earlier.
+    private func tellPlaces() {
+        isTelling = false
+        let waiting = entries.filter(\.value.isWaiting).sorted { $0.key < $1.key }
+        var ahead = entries.count - waiting.count
+        for (number, entry) in waiting {
+            if entry.ahead != ahead {
+                entries[number]?.ahead = ahead
+                entry.events.yield(.queued(ahead: ahead))
+            }
+            ahead += 1
+        }
     }
 
     private func serve(_ number: UInt64, _ work: Work) async {
@@ -195,6 +237,7 @@ public actor OrderQueue {
             }
         }
         lastProgress = time
+        tellPlacesSoon()
         guard entries.isEmpty else { return }
         for continuation in drained { continuation.resume() }
         drained = []
@@ -211,6 +254,7 @@ public actor OrderQueue {
             entries[number]?.secondsLeft = secondsLeft
             lastProgress = time
         }
+        if case .loading = event { entries[number]?.isLoading = true }
         entries[number]?.events.yield(event)
     }
 }

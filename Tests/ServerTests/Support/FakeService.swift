@@ -92,19 +92,19 @@ final class FakeService: ImageService {
             for step in 1...4 {
                 await tell(.stepped(done: step, total: 4, secondsLeft: Double(4 - step)))
                 if order.previewCount > 0, step < 4 {
-                    await tell(.preview(picture: 0, file: try Self.square(UInt8(step))))
+                    await tell(.preview(picture: 0, file: try Self.square(UInt8(step), order.format)))
                 }
             }
             let count = order.request.picturesPerPrompt
             return PaintedPictures(
-                files: try (0..<count).map { try Self.square(UInt8(100 + $0)) }, width: 4, height: 4,
+                files: try (0..<count).map { try Self.square(UInt8(100 + $0), order.format) }, width: 4, height: 4,
                 seed: order.request.seed, textTokens: 5, imageTokens: order.request.editing == nil ? 0 : 16,
                 paintedTokens: 16 * count, warnings: prompt == "long" ? ["cut"] : [])
         }
     }
 
-    /// A PNG file of 4 x 4 pixels of one grey.
-    static func square(_ grey: UInt8) throws -> [UInt8] {
-        try PNGFile.encode(HostTensor(dtype: .u8, dims: [4, 4, 3], bytes: [UInt8](repeating: grey, count: 48)))
+    /// A file of 4 x 4 pixels of one grey.
+    static func square(_ grey: UInt8, _ format: PictureFormat = .png) throws -> [UInt8] {
+        try format.encode(HostTensor(dtype: .u8, dims: [4, 4, 3], bytes: [UInt8](repeating: grey, count: 48)))
     }
 }
