@@ -98,9 +98,11 @@ static const char *panel_block(const product *d, const block *b, size_t n0) {
     return d->call->packed + (n0 * d->plan->cut.total_units + b->first_unit * width) * 4;
 }
 
-/// From what is read of a stream of weights to what is prefetched. Measured with 1 to 12 rows: the best distance grows
-/// with the work on a byte, 4 to 6 KiB up to four rows, 12 KiB with twelve; half or twice of it costs up to a tenth.
-static size_t bytes_ahead(size_t rows) { return rows <= 6 ? 6144 : rows * 1024; }
+/// From what is read of a stream of weights to what is prefetched. Measured: up to five rows the processor follows the
+/// stream by itself and prefetches far ahead disturb it (Zen 4, of what it reads: 100 to 88 % with 256 bytes, 78 to 66 %
+/// with 6 KiB). From six rows on its reads come too slowly to run ahead: 6 KiB or more, growing with the work on a byte;
+/// half or twice of it costs up to a tenth, 256 bytes a fifth to a half.
+static size_t bytes_ahead(size_t rows) { return rows <= 5 ? 256 : rows <= 6 ? 6144 : rows * 1024; }
 
 /// One panel of weights in one block, times all staged rows.
 static void run_panel(const product *d, const block *b, size_t n0, size_t n1, float *slots, size_t slot_stride,
