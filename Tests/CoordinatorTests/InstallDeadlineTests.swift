@@ -34,9 +34,10 @@ import Worker
                     "step", locals: [HandPrograms.double(0), HandPrograms.double(1)], sources: [:],
                     deadline: isOfTheCaller ? .now + .milliseconds(200) : nil)
             }
-            guard case .stuck(["w0", "w1"], "installing step", _) = error else {
+            guard case .workerLost("w0", 0, let loss, _, _) = error else {
                 return #expect(Bool(false), "\(String(describing: error))")
             }
+            #expect(loss.contains("did not finish installing step"))
         }
     }
 }
