@@ -149,8 +149,9 @@ struct WeightStoreTests {
         func value(_ i: UInt64) -> Float {
             let block = i / 128 * 16 + i % 32 / 2
             let counter = [block, block >> 32, hash, hash >> 32].map { UInt32(truncatingIfNeeded: $0) }
-            let words = ReferenceSampling.philox(
-                key: (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32)), counter: counter)
+            let words = Philox.words(
+                counter: SIMD4(counter),
+                key: SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32)))
             let half = words[Int(i / 32 % 4)] >> UInt32(i % 2 * 16)
             return mean + (scale * 9.568_392_3e-3) * Float(Int(half & 0xFF) + Int(half >> 8 & 0xFF) - 255)
         }
