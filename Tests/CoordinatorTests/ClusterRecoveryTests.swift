@@ -41,7 +41,11 @@ private final class PlannedRunner: ProgramRunner {
     func release(request: UInt64) async { await cluster.release(request: request) }
 
     func recover(from error: any Error) async -> Bool {
-        if case ClusterError.interrupted = error { true } else { false }
+        switch error {
+        // On a busy machine a short deadline may pass though nobody hangs.
+        case ClusterError.interrupted, ClusterError.stuck: true
+        default: false
+        }
     }
 }
 

@@ -227,7 +227,7 @@ func twoWorkers(_ change: (inout ClusterSettings) -> Void = { _ in }) -> Cluster
         name: "harbour", workers: [.init(name: "w0", threads: 1), .init(name: "w1", threads: 1)], dtype: .f32,
         // Dozens of clusters that start at once keep each other's threads waiting.
         joinDeadline: .seconds(120), connectDeadline: .seconds(60), silence: .seconds(30),
-        coordinatorSilence: .seconds(30), abortDeadline: .seconds(60))
+        coordinatorSilence: .seconds(30), peerDeadline: .seconds(240), abortDeadline: .seconds(60))
     change(&settings)
     return settings
 }
