@@ -176,7 +176,7 @@ import Worker
         let fixed = request
         let settings = Self.mendable {
             $0.dtype = .bf16
-            if isHang { ($0.callDeadline, $0.abortDeadline) = (.seconds(3), .seconds(2)) }
+            if isHang { ($0.callDeadline, $0.abortDeadline) = (.seconds(12), .seconds(6)) }
         }
         func generate(killing: [(step: Int, worker: String)]) async throws -> (GenerationResult, restarts: Int) {
             let hang = Hang()

@@ -157,6 +157,7 @@ private final class HangingEngine: RankEngine {
         hang.wait(name)
         return try engine.run(order)
     }
+    func uninstall(_ programKey: String) { engine.uninstall(programKey) }
     func release(request: UInt64) { engine.release(request: request) }
     func trace(_ order: TraceOrder) -> TraceReport { engine.trace(order) }
 }
@@ -228,7 +229,7 @@ func twoWorkers(_ change: (inout ClusterSettings) -> Void = { _ in }) -> Cluster
         name: "harbour", workers: [.init(name: "w0", threads: 1), .init(name: "w1", threads: 1)], dtype: .f32,
         // Dozens of clusters that start at once keep each other's threads waiting.
         joinDeadline: .seconds(120), connectDeadline: .seconds(60), silence: .seconds(30),
-        coordinatorSilence: .seconds(30), abortDeadline: .seconds(60))
+        coordinatorSilence: .seconds(30), peerDeadline: .seconds(240), abortDeadline: .seconds(60))
     change(&settings)
     return settings
 }

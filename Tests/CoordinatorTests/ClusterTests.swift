@@ -101,7 +101,7 @@ import Worker
     @Test func aWorkerMayJoinByItself() async throws {
         let settings = ClusterSettings(
             name: "harbour", workers: [.init(name: "any", threads: 1, isLaunched: false)], bind: "tcp://127.0.0.1:0",
-            dtype: .f32)
+            dtype: .f32, joinDeadline: .seconds(120), silence: .seconds(30), coordinatorSilence: .seconds(30))
         let cluster = Cluster(settings: settings, launcher: nil, logger: testLogger)
         async let start: Void = cluster.start()
         var endpoint: String?
