@@ -41,8 +41,10 @@ struct BenchServeCommand: AsyncParsableCommand {
     var json = false
 
     func validate() throws {
-        let model = try BenchModelOptions.parse(["--preset", preset])
-        try model.validate()
+        guard ModelSettings.presets.contains(preset) else {
+            throw ValidationError(
+                "There is no preset '\(preset)'; there are \(ModelSettings.presets.joined(separator: ", ")).")
+        }
         if !(2...1000).contains(steps) { throw ValidationError("--steps takes 2 to 1000, not \(steps).") }
         if !(1...5000).contains(requests) { throw ValidationError("--requests takes 1 to 5000, not \(requests).") }
         if !(1...256).contains(clients) { throw ValidationError("--clients takes 1 to 256, not \(clients).") }

@@ -11,7 +11,12 @@ package final class DatabaseJobStore: JobStore {
     /// A change that waits for its turn; afterwards `tell` says what came of it.
     private struct Change {
         let run: @Sendable (Database) -> Outcome
+        /// Answers the caller where it was not even tried.
+        let refuse: @Sendable (any Error) -> Void
     }
+
+    /// Ends a transaction in which a change had an error.
+    private struct Undone: Error {}
 
     /// What a change has done, unless its transaction cannot be kept.
     private struct Outcome {
@@ -233,14 +238,15 @@ package final class DatabaseJobStore: JobStore {
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(JobStoreError) -> Value {
         let result: Result<Value, any Error> = await withCheckedContinuation { continuation in
-            let change = Change { database in
-                let result = Result { try Self.savepoint(database, body) }
-                var isFailed = false
-                if case .failure(let error) = result { isFailed = error is DatabaseError }
-                return Outcome(isFailed: isFailed) { problem in
-                    continuation.resume(returning: problem.map { .failure($0) } ?? result)
-                }
-            }
+            let change = Change(
+                run: { database in
+                    let result = Result { try Self.savepoint(database, body) }
+                    var isFailed = false
+                    if case .failure(let error) = result { isFailed = error is DatabaseError }
+                    return Outcome(isFailed: isFailed) { problem in
+                        continuation.resume(returning: problem.map { .failure($0) } ?? result)
+                    }
+                }, refuse: { continuation.resume(returning: .failure($0)) })
             let isFirst = changes.withLock { changes in
                 changes.append(change)
                 return changes.count == 1
@@ -264,17 +270,22 @@ package final class DatabaseJobStore: JobStore {
         for change in changes {
             var outcome: Outcome?
             do {
-                try transaction(database) { outcome = change.run(database) }
+                try transaction(database) {
+                    let made = change.run(database)
+                    outcome = made
+                    if made.isFailed { throw Undone() }
+                }
+                outcome?.tell(nil)
+            } catch is Undone {
                 outcome?.tell(nil)
             } catch {
-                if let outcome { outcome.tell(error) } else { change.run(database).tell(error) }
+                if let outcome { outcome.tell(error) } else { change.refuse(error) }
             }
         }
     }
 
     /// False where the changes have to be made one by one; then nothing has been.
     private func attempt(_ changes: [Change], _ database: Database) -> Bool {
-        struct Undone: Error {}
         var outcomes: [Outcome] = []
         do {
             try transaction(database) {
