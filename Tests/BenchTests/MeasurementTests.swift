@@ -27,6 +27,11 @@ import Testing
         let rows = try await bench.rows([ProductCase(.bf16, rows: 1, depth: 1024, columns: 1024)], threads: [2])
         #expect(rows.count == 1 && rows[0].unit == "B/s" && rows[0].threads == 2)
         #expect(abs(rows[0].value * rows[0].seconds.best / Double(2 << 20) - 1) < 1e-9)
+        #expect((rows[0].details["ofMemoryReads"] ?? 0) > 0 && (rows[0].details["ofArithmetic"] ?? 0) > 0)
+        // So many operations a byte that no memory is too slow for them.
+        let many = await Limits.weights(.bf16, operationsPerByte: 1e6, threads: 1)
+        let few = await Limits.weights(.bf16, operationsPerByte: 1e-6, threads: 1)
+        #expect(many?.name.contains("registers") == true && few?.name.contains("memory") == true)
         #expect(said.withLock { $0.count } == 4)
     }
 

@@ -32,7 +32,8 @@ public struct KernelBench: Sendable {
         return figures
     }
 
-    /// Products of few rows, held against the memory that the weights come from.
+    /// Products of few rows, held against the memory that the weights come from, or against the arithmetic units where
+    /// these take longer for as many bytes.
     public func rows(_ cases: [ProductCase], threads: [Int]) async throws -> [BenchReport.Figure] {
         var figures: [BenchReport.Figure] = []
         for product in cases {
@@ -48,17 +49,23 @@ public struct KernelBench: Sendable {
         let program = CalibrationPrograms.rectangularProducts(
             product.arithmetic == .f32 ? .f32 : .bf16, rows: product.rows, depth: product.depth,
             columns: product.columns, count: min(count, 64), isInt8: product.arithmetic == .int8)
+        let (operations, bytes) = (Double(product.operations), Double(product.weightBytes))
+        let arithmetic = product.arithmetic
         let (seconds, limit) = try await measure(
             product.description, program, count: min(count, 64), threads: threads
         ) {
-            isMemory
-                ? await Limits.memory(threads: threads) : await Limits.arithmetic(product.arithmetic, threads: threads)
+            guard isMemory else { return await Limits.arithmetic(arithmetic, threads: threads) }
+            return await Limits.weights(arithmetic, operationsPerByte: operations / bytes, threads: threads)
         }
-        let (operations, bytes) = (Double(product.operations), Double(product.weightBytes))
         let isInteger = product.arithmetic == .int8
-        let details =
+        var details =
             isMemory
             ? ["operationsPerSecond": operations / seconds.best] : ["weightBytesPerSecond": bytes / seconds.best]
+        if isMemory, let reads = await Limits.memory(threads: threads) {
+            details["ofMemoryReads"] = bytes / seconds.best / reads.value
+            let units = await Limits.arithmetic(arithmetic, threads: threads)
+            details["ofArithmetic"] = operations / seconds.best / units.value
+        }
         return BenchReport.Figure(
             subject: product.description, threads: threads, value: (isMemory ? bytes : operations) / seconds.best,
             unit: isMemory ? "B/s" : isInteger ? "OP/s" : "FLOP/s", seconds: seconds, limit: limit, details: details)

@@ -17,6 +17,17 @@ public enum Limits {
         return value.map { BenchReport.Limit(name: "memory reads, \(Self.threads(threads))", value: $0) }
     }
 
+    /// Bytes of weights that so many threads can read and multiply a second, at so many operations for each: the lower one
+    /// of what memory and what the arithmetic units allow; nil where there is no memory to read.
+    public static func weights(
+        _ kind: MachineLimit.Arithmetic, operationsPerByte: Double, threads: Int
+    ) async -> BenchReport.Limit? {
+        guard let memory = await memory(threads: threads) else { return nil }
+        var arithmetic = await arithmetic(kind, threads: threads)
+        arithmetic.value /= operationsPerByte
+        return memory.value <= arithmetic.value ? memory : arithmetic
+    }
+
     /// Writing as much fresh memory with so many threads, once; nil where there is none.
     public static func firstWrite(byteCount: Int, threads: Int) async -> BenchReport.Limit? {
         let seconds = await offPool { MachineLimit.firstWriteSeconds(threads: threads, byteCount: byteCount) }

@@ -8,7 +8,8 @@ struct BenchRowsCommand: AsyncParsableCommand {
         commandName: "rows", abstract: "Products of few rows: the bandwidth that decoding gets.",
         discussion: """
             With few rows a product takes as long as reading its weights. The limit is what as many threads read a second \
-            from memory.
+            from memory or, where that is less, the bytes for which their arithmetic units are fast enough. Ratios to \
+            either stand below the table.
 
               tessera bench rows --rows 1 4 16 --depth 2048 --columns 8192
             """)
@@ -17,7 +18,7 @@ struct BenchRowsCommand: AsyncParsableCommand {
     @OptionGroup var threads: BenchThreads
 
     @Option(parsing: .upToNextOption, help: "Rows of the left side.")
-    var rows = [1, 2, 4, 8, 16]
+    var rows = [1, 2, 4, 8, 12, 16]
 
     @Option(help: "Columns of the left side.")
     var depth = 2048
