@@ -6,13 +6,15 @@ struct Arrival {
     let isWhole: Bool
     /// True where the payload lies in shared memory and is given back after use.
     let isInRing: Bool
-    /// Keeps the bytes alive.
-    private let owner: AnyObject?
+    /// Of a frame from a socket: where it lies.
+    let frame: SocketFrame?
+    /// Keeps copied bytes alive.
+    private let copy: Copy?
 
     /// A frame in memory that somebody else keeps.
     init(header: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer, isWhole: Bool, isInRing: Bool) {
         (self.header, self.payload, self.isWhole, self.isInRing) = (header, payload, isWhole, isInRing)
-        owner = nil
+        (frame, copy) = (nil, nil)
     }
 
     /// A frame from a socket.
@@ -21,7 +23,8 @@ struct Arrival {
         payload = frame.payload.bytes
         isWhole = frame.isWhole
         isInRing = false
-        owner = frame
+        self.frame = frame
+        copy = nil
     }
 
     /// A frame that is copied, because its place is wanted for the next.
@@ -31,7 +34,8 @@ struct Arrival {
         self.payload = UnsafeRawBufferPointer(rebasing: copy.bytes[header.count...])
         isWhole = true
         isInRing = false
-        owner = copy
+        frame = nil
+        self.copy = copy
     }
 
     private final class Copy {
@@ -55,6 +59,12 @@ final class SocketFrame {
     private(set) var isWhole = false
     /// False where the header was all.
     private(set) var hasPayload = false
+
+    /// Gives the last frame's memory back.
+    func clear() {
+        header.clear()
+        payload.clear()
+    }
 
     /// Takes the next frame, if there is one.
     func receive(from socket: borrowing Socket) throws(TransportError) -> Bool {

@@ -41,6 +41,10 @@ final class FabricLink {
     private var early = FIFO<Arrival>()
     private var earlyByteCount = 0
     private let spare = SocketFrame()
+    /// Room for frames that come early, made before they come: nothing is allocated while they do, as long as it suffices.
+    private var idle = (0..<16).map { _ in SocketFrame() }
+    /// Where the arrival lies that was given out last, if it came early.
+    private var lent: SocketFrame?
     private let headerBytes = UnsafeMutableRawBufferPointer.allocate(byteCount: FrameHeader.byteCount, alignment: 8)
 
     /// Listens on a port of its own, or connects to the peer's.
@@ -209,8 +213,13 @@ final class FabricLink {
 
     /// The next frame, valid until the next call; nil where nothing has arrived.
     func receive() throws(TransportError) -> Arrival? {
+        if let frame = lent.take() {
+            frame.clear()
+            idle.append(frame)
+        }
         if let arrival = early.popFirst() {
             earlyByteCount -= arrival.payload.count
+            lent = arrival.frame
             return arrival
         }
         if let rings {
@@ -237,8 +246,10 @@ final class FabricLink {
                 arrival = Arrival(copying: frame.header, frame.payload)
                 if !isHeld { try giveBack() }
             } else {
-                let frame = SocketFrame()
+                // By index: generic members of arrays allocate where the compiler does not optimise.
+                let frame = idle.isEmpty ? SocketFrame() : idle[idle.count - 1]
                 guard try frame.receive(from: socket) else { return }
+                if !idle.isEmpty { idle.removeLast() }
                 arrival = Arrival(frame)
             }
             earlyByteCount += arrival.payload.count

@@ -15,6 +15,12 @@ struct Message: ~Copyable {
         pointer.deallocate()
     }
 
+    /// Gives the bytes back.
+    func clear() {
+        zmq_msg_close(pointer)
+        zmq_msg_init(pointer)
+    }
+
     /// The bytes, valid until the next receive or the end of the message.
     var bytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: zmq_msg_data(pointer), count: zmq_msg_size(pointer))
