@@ -102,13 +102,16 @@ struct HandCoordinator {
             try coordinator.say(run(8, "k"))
             _ = try await coordinator.next()
             try coordinator.say(.uninstall(programKey: "k"))
+            // What waits when the end is ordered is not done: the next answer says that this was.
+            try coordinator.say(run(9, "k"))
+            _ = try await coordinator.next()
             try coordinator.say(.shutdown(reason: "the test is over"))
             // The goodbye, or the news of the connection's end where that was faster.
             let last = try await coordinator.next()
             #expect(last == nil || last?.name == "GOODBYE")
         }
         #expect(end == .shutdown("the test is over"))
-        #expect(log == ["connect 1", "run 7", "release 1", "run 8", "uninstall k", "engine gone"])
+        #expect(log == ["connect 1", "run 7", "release 1", "run 8", "uninstall k", "run 9", "engine gone"])
     }
 
     @Test func failuresCarryTheirNames() async throws {
