@@ -14,6 +14,8 @@ public final class RuntimeEngine: RankEngine {
     private let residents = ResidentStore()
     private var stores: [WeightStore] = []
     private var executors: [String: Executor] = [:]
+    /// True where messages wake the threads that wait for them.
+    private var wakesPeers = false
     /// Nil: nothing is recorded.
     private var ring: TraceRing?
     /// Payload bytes that a call of each program sends to each peer, by rank.
@@ -44,6 +46,7 @@ public final class RuntimeEngine: RankEngine {
     public func connect(endpoints: [String], epoch: UInt32) throws {
         let peers = Dictionary(uniqueKeysWithValues: endpoints.enumerated().map { ($0.offset, $0.element) })
         try fabric.connect(peers: peers, epoch: epoch)
+        wakesPeers = fabric.carriers.values.contains(.zeroMQ)
         for (peer, carrier) in fabric.carriers.sorted(by: { $0.key < $1.key }) {
             let reason = fabric.refusals[peer].map { " (\($0))" } ?? ""
             logger.info("data to and from rank \(peer) is carried by \(carrier.rawValue)\(reason)")
@@ -101,6 +104,9 @@ public final class RuntimeEngine: RankEngine {
         guard let executor = executors[order.programKey] else {
             throw WorkerError.unknownProgram(key: order.programKey)
         }
+        // The system puts threads that wake each other on one core, where they wait for each other: every rank of a host begins
+        // a call on a core of its own.
+        if wakesPeers { HostFacts.startOnCore(assign.rank * threads.threadCount) }
         let clock = ContinuousClock()
         let (begin, sent, waited) = (clock.now, fabric.sentByteCount, executor.exchangeNanoseconds)
         let traced = ring == nil ? 0 : TraceRing.now

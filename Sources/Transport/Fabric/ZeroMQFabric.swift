@@ -29,6 +29,7 @@ public final class ZeroMQFabric: AbortableFabric {
     private let faults: FaultInjector?
     private let context: Context
     private let door: FabricDoor
+    private var ioThread: IOThread?
     private var links: [FabricLink?] = []
     private var waitItems: [zmq_pollitem_t] = []
 
@@ -48,6 +49,7 @@ public final class ZeroMQFabric: AbortableFabric {
         context = try Context()
         door = try FabricDoor(context: context, bind: bind, advertise: advertise)
         endpoint = door.endpoint
+        ioThread = IOThread(of: context)
     }
 
     /// Makes the links to all peers, after closing those of an earlier epoch; returns when every peer has answered.
@@ -88,6 +90,9 @@ public final class ZeroMQFabric: AbortableFabric {
         return Dictionary(uniqueKeysWithValues: told)
     }
 
+    /// The core that the I/O thread is kept on; nil: any.
+    package var ioThreadCore: Int32? { ioThread.flatMap { $0.core >= 0 ? $0.core : nil } }
+
     /// Shared memory of all links: of each this rank's half.
     public var sharedByteCount: Int { links.reduce(0) { $0 + ($1?.sharedByteCount ?? 0) } }
 
@@ -108,6 +113,7 @@ public final class ZeroMQFabric: AbortableFabric {
         }
         if let failure = link.judge.failure { throw failure }
         try abortFlag.check()
+        if link.carrier == .zeroMQ { ioThread?.serve(byteCount: bytes.count) }
         let deadline = Deadline(after: sendDeadline)
         try wait(for: link, tag, deadline) { () throws(TransportError) in try link.begin(bytes) }
         for chunk in 0..<FrameHeader.chunkCount(of: bytes.count) {
@@ -155,7 +161,7 @@ public final class ZeroMQFabric: AbortableFabric {
         while try !attempt() {
             try abortFlag.check()
             for case let other? in links where other.canDrain { try other.drain() }
-            if spin.next() { continue }
+            if link.carrier == .sharedMemory, spin.next() { continue }
             try link.checkConnection()
             if let reason = link.lossReason { throw .peerLost(peer: link.peer, reason: reason) }
             guard let slice = deadline.sliceMilliseconds else {
@@ -272,11 +278,17 @@ public final class ZeroMQFabric: AbortableFabric {
     private func nextFrame(
         _ link: FabricLink, _ wanted: FrameJudge.Expectation, _ deadline: Deadline, _ duration: Duration
     ) throws(TransportError) -> Arrival {
+        if let arrival = try link.receive() { return arrival }
+        // The I/O thread needs the core: who spins beside it, even if it yields at every look, takes turns with it.
+        if link.carrier == .zeroMQ {
+            ioThread?.serve(byteCount: wanted.byteCount)
+            if let arrival = try awaitFrame(link) { return arrival }
+        }
         var spin = Spin()
         while true {
             if let arrival = try link.receive() { return arrival }
             try abortFlag.check()
-            if spin.next() { continue }
+            if link.carrier == .sharedMemory, spin.next() { continue }
             try link.checkConnection()
             if let reason = link.lossReason {
                 // What came before the end still counts.
@@ -290,6 +302,11 @@ public final class ZeroMQFabric: AbortableFabric {
             if link.willSleep(forRoom: false) { try poll(&link.pollItems, milliseconds: slice) }
             try link.didSleep()
         }
+    }
+
+    private func awaitFrame(_ link: FabricLink) throws(TransportError) -> Arrival? {
+        guard let ioThread else { return try link.awaitFrame() }
+        return try ioThread.waiting { () throws(TransportError) in try link.awaitFrame() }
     }
 
     private func link(_ peer: Int) throws(TransportError) -> FabricLink {
