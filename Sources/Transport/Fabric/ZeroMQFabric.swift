@@ -49,7 +49,6 @@ public final class ZeroMQFabric: AbortableFabric {
         context = try Context()
         door = try FabricDoor(context: context, bind: bind, advertise: advertise)
         endpoint = door.endpoint
-        ioThread = IOThread(of: context)
     }
 
     /// Makes the links to all peers, after closing those of an earlier epoch; returns when every peer has answered.
@@ -72,6 +71,8 @@ public final class ZeroMQFabric: AbortableFabric {
         var links = [FabricLink?](repeating: nil, count: size)
         for link in try rendezvous.run(deadline: deadline) { links[link.peer] = link }
         self.links = links
+        // The thread names itself some time after its start; by now it has brought messages.
+        if ioThread == nil { ioThread = IOThread(of: context) }
     }
 
     /// Ends all links; peers see this rank as gone.
