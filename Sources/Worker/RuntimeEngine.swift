@@ -13,6 +13,8 @@ public final class RuntimeEngine: RankEngine {
     private let threads: ThreadPool
     private let residents = ResidentStore()
     private var programs: [String: Entry] = [:]
+    /// True where messages wake the threads that wait for them.
+    private var wakesPeers = false
     /// Nil: nothing is recorded.
     private var ring: TraceRing?
     /// What the calls since the last order took from the heap, where that is counted.
@@ -52,6 +54,7 @@ public final class RuntimeEngine: RankEngine {
     public func connect(endpoints: [String], epoch: UInt32) throws {
         let peers = Dictionary(uniqueKeysWithValues: endpoints.enumerated().map { ($0.offset, $0.element) })
         try fabric.connect(peers: peers, epoch: epoch)
+        wakesPeers = fabric.carriers.values.contains(.zeroMQ)
         for (peer, carrier) in fabric.carriers.sorted(by: { $0.key < $1.key }) {
             let reason = fabric.refusals[peer].map { " (\($0))" } ?? ""
             logger.info("data to and from rank \(peer) is carried by \(carrier.rawValue)\(reason)")
@@ -125,6 +128,10 @@ public final class RuntimeEngine: RankEngine {
 
     private func run(_ order: Run, _ entry: Entry) throws -> RunResult {
         let executor = entry.executor
+        // The system puts threads that wake each other on one core, where they wait for each other: every rank of a host
+        // begins a call on a core of its own.
+        if wakesPeers { HostFacts.startOnCore(assign.rank * threads.threadCount) }
+        defer { fabric.letGoOfCore() }
         let clock = ContinuousClock()
         let (begin, sent, waited) = (clock.now, fabric.sentByteCount, executor.exchangeNanoseconds)
         let traced = ring == nil ? 0 : TraceRing.now

@@ -53,6 +53,7 @@ final class FabricLink {
     ) throws(TransportError) {
         let socket = try Socket(.pair, in: context)
         let monitor = try SocketMonitor(of: socket, in: context, reportsHandshakes: false)
+        try socket.set(ZMQ_RCVTIMEO, FabricLink.patienceMilliseconds)
         try socket.set(ZMQ_SNDHWM, FabricLimits.highWaterMark)
         try socket.set(ZMQ_RCVHWM, FabricLimits.highWaterMark)
         try socket.setFrameByteCountMax(FrameHeader.chunkByteCountMax)
@@ -84,6 +85,8 @@ final class FabricLink {
         headerBytes.deallocate()
     }
 
+    /// How long a frame is awaited in the cheapest way, which sees neither an abort nor the end of the connection.
+    private static let patienceMilliseconds: Int32 = 5
     /// How long a connection may take to introduce itself.
     private static let handshakeMilliseconds: Int32 = 3000
     /// Idle time before, and pause between, the kernel's probes of a silent connection.
@@ -227,6 +230,12 @@ final class FabricLink {
             return Arrival(header: frame.header, payload: frame.payload, isWhole: true, isInRing: true)
         }
         return try spare.receive(from: socket) ? Arrival(spare) : nil
+    }
+
+    /// The next frame over the socket, also if it comes within some milliseconds; as ``receive()`` otherwise.
+    func awaitFrame() throws(TransportError) -> Arrival? {
+        guard rings == nil, early.isEmpty else { return try receive() }
+        return try spare.receive(from: socket, waits: true) ? Arrival(spare) : nil
     }
 
     /// The peer's first frame, before any data; nil where nothing has arrived.
