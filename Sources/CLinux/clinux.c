@@ -4,12 +4,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 int32_t clinux_eventfd(void) {
@@ -93,4 +96,18 @@ int32_t clinux_move_thread(int32_t number) {
     while (!CPU_ISSET(cpu, &all) || left-- > 0) cpu++;
     int32_t result = clinux_bind_thread(0, cpu);
     return sched_setaffinity(0, sizeof all, &all) == 0 ? result : -errno;
+}
+
+int32_t clinux_connect_loopback(int32_t port, int32_t patience_seconds) {
+    int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (file < 0) return -errno;
+    const struct timeval patience = {.tv_sec = patience_seconds};
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0 &&
+        connect(file, (const struct sockaddr *)&address, sizeof address) == 0)
+        return file;
+    int32_t error = -errno;
+    close(file);
+    return error;
 }

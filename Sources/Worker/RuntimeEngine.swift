@@ -29,6 +29,16 @@ public final class RuntimeEngine: RankEngine {
         let store: WeightStore
         /// Payload bytes that a call sends to each peer, by rank.
         let payload: [Int]
+        /// Shapes of the whole outputs, by name.
+        let outputDims: [String: [Int]]
+
+        init(_ executor: Executor, _ store: WeightStore, payload: [Int]) {
+            (self.executor, self.store, self.payload) = (executor, store, payload)
+            let program = executor.program
+            outputDims = Dictionary(
+                program.outputs.map { ($0.name, program.buffers[$0.buffer].dims.map(\.size)) },
+                uniquingKeysWith: { first, _ in first })
+        }
     }
 
     /// Listens for peers; on the rank's thread.
@@ -98,7 +108,7 @@ public final class RuntimeEngine: RankEngine {
             }
         }
         let executor = try Executor(program: program, weights: store, threads: threads)
-        programs[order.programKey] = Entry(executor: executor, store: store, payload: payload(of: program))
+        programs[order.programKey] = Entry(executor, store, payload: payload(of: program))
         return Installed(
             programKey: order.programKey, arenaByteCount: executor.memory.arena + executor.memory.scratch,
             parameterByteCount: store.byteCount)
@@ -143,13 +153,11 @@ public final class RuntimeEngine: RankEngine {
             fabric: fabric, deadline: assign.callDeadline, trace: ring)
         let duration = begin.duration(to: clock.now)
         count(entry.payload, duration, collective: .nanoseconds(executor.exchangeNanoseconds &- waited))
-        let sizes = Dictionary(
-            executor.program.outputs.map { ($0.name, executor.program.buffers[$0.buffer].dims.map(\.size)) },
-            uniquingKeysWith: { first, _ in first })
         return RunResult(
             call: order.call,
             outputs: outputs.map {
-                OutputPart(name: $0.name, box: $0.box, dims: sizes[$0.name] ?? $0.box.dims, tensor: $0.tensor)
+                OutputPart(
+                    name: $0.name, box: $0.box, dims: entry.outputDims[$0.name] ?? $0.box.dims, tensor: $0.tensor)
             }, duration: duration, sentByteCount: fabric.sentByteCount - sent)
     }
 

@@ -18,3 +18,5 @@ int32_t clinux_hold_thread(void);
 void clinux_release_thread(void);
 /// Moves the calling thread to a CPU, counted round among those that it may use; it may leave it again. Returns 0 or -errno.
 int32_t clinux_move_thread(int32_t number);
+/// A connection to a TCP port of this machine whose reads give up after so many seconds: a descriptor, or -errno.
+int32_t clinux_connect_loopback(int32_t port, int32_t patience_seconds);

@@ -101,6 +101,7 @@ final class FabricLink {
         segment.closeFile()
         self.segment = nil
         refusal = nil
+        idle = []
     }
 
     /// What carries data.
@@ -216,10 +217,7 @@ final class FabricLink {
 
     /// The next frame, valid until the next call; nil where nothing has arrived.
     func receive() throws(TransportError) -> Arrival? {
-        if let frame = lent.take() {
-            frame.clear()
-            idle.append(frame)
-        }
+        takeBack()
         if let arrival = early.popFirst() {
             earlyByteCount -= arrival.payload.count
             lent = arrival.frame
@@ -235,7 +233,15 @@ final class FabricLink {
     /// The next frame over the socket, also if it comes within some milliseconds; as ``receive()`` otherwise.
     func awaitFrame() throws(TransportError) -> Arrival? {
         guard rings == nil, early.isEmpty else { return try receive() }
+        takeBack()
         return try spare.receive(from: socket, waits: true) ? Arrival(spare) : nil
+    }
+
+    /// Ends the use of the frame that was given out last, if it came early.
+    private func takeBack() {
+        guard let frame = lent.take() else { return }
+        frame.clear()
+        idle.append(frame)
     }
 
     /// The peer's first frame, before any data; nil where nothing has arrived.
