@@ -46,6 +46,23 @@ import Testing
         return path
     }
 
+    /// A port of this machine that nothing uses now.
+    private static func freePort() throws -> UInt16 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(INADDR_LOOPBACK).bigEndian
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let code = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, size) | getsockname(descriptor, $0, &size)
+            }
+        }
+        try #require(code == 0)
+        return UInt16(bigEndian: address.sin_port)
+    }
+
     private static func generate(_ file: String, _ output: String, set: [String] = []) -> [String] {
         ["generate", "a red fox", "-c", file, "--seed", "7", "--steps", "3", "-o", output]
             + set.flatMap { ["--set", $0] }
@@ -156,10 +173,7 @@ import Testing
         let one = try Self.reference(atelier)
         let file = try Self.file(
             atelier, "name: outside\nmesh: {model: 2}\nworkers: {launcher: external}\ndata_plane: {join_deadline: 60s}")
-        // A cluster of another command finds a port that is free now.
-        let other = try RunningCluster("cluster.yaml", set: ["server.enabled=false"])
-        let port = other.port
-        #expect(try other.end(SIGTERM).code == 0)
+        let port = try Self.freePort()
         func worker(_ name: String) throws -> ObservedCommand {
             try ObservedCommand(
                 [
@@ -201,5 +215,30 @@ import Testing
                 "--rejoin",
             ])
         #expect(alone.code == 1 && alone.errors.contains("no coordinator answered within"), "\(alone.errors)")
+    }
+
+    @Test func aCheckpointThatAnotherMachineLacksIsNamedWithTheMachine() throws {
+        let atelier = try Atelier()
+        let model = try DamagedCheckpoint(in: atelier.folder)
+        let path = atelier.path("cluster.yaml")
+        try "model: {path: model}\nworkers: {launcher: external}\nname: outside\n"
+            .write(toFile: path, atomically: true, encoding: .utf8)
+        let port = try Self.freePort()
+        let order = try ObservedCommand(
+            Self.generate(path, atelier.path("a.png"), set: ["control.port=\(port)"]))
+        try order.waitForLine("waiting for worker worker-0")
+        // What the coordinator has read is not there where the worker looks for it.
+        try model.remove("transformer")
+        let worker = try ObservedCommand(
+            ["worker", "--connect", "tcp://localhost:\(port)", "--name", "worker-0", "--cluster-id", "outside"])
+        let outcome = try order.finish()
+        #expect(outcome.code == 1)
+        for part in [
+            "on worker worker-0", "cannot open \(model.folder.path)/transformer/",
+            "on host \(ProcessInfo.processInfo.hostName)", "under the same path",
+        ] {
+            #expect(outcome.errors.contains(part), "\(part): \(outcome.errors)")
+        }
+        _ = try worker.finish()
     }
 }
