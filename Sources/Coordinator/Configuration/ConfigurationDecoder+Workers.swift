@@ -14,7 +14,9 @@ extension ConfigurationDecoder {
         let launcher = launcher(section)
         let restarts = reader.integer(section, "restarts", in: 0...1000) ?? ClusterConfiguration.defaultRestarts
         let common = settings(section, defaults: WorkerSettings(name: ""))
-        let count = reader.integer(section, "count", in: 1...ClusterConfiguration.deviceCountMax)
+        let count =
+            reader.integer(section, "count", in: 1...ClusterConfiguration.deviceCountMax)
+            ?? (isAutomatic && launcher.kind == .slurm && section.values["count"] == nil ? taskCount : nil)
         let deviceCount = axes?.reduce(1) { $0 * $1.size }
         noteExcess(section)
         if let hosts = section.values["hosts"] {
@@ -35,6 +37,12 @@ extension ConfigurationDecoder {
             return (launcher, (deviceCount ?? count).map { Self.workers($0, common) }, restarts)
         }
         return (launcher, listed(list, section, common: common, axes: axes), restarts)
+    }
+
+    /// Tasks of the Slurm job that this process runs in; nil outside of one.
+    private var taskCount: Int? {
+        reader.variable("SLURM_NTASKS").flatMap { Int($0) }
+            .flatMap { (1...ClusterConfiguration.deviceCountMax).contains($0) ? $0 : nil }
     }
 
     /// Only one key may say which workers there are.

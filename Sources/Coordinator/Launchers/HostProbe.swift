@@ -20,7 +20,8 @@ public enum HostProbe {
         let process: any LaunchedWorker
         do throws(ClusterError) {
             process = try RemoteProcess.start(
-                LaunchOrder(name: host, connect: "", clusterID: ""), settings.command, words, input: [:],
+                LaunchOrder(name: host, connect: "", clusterID: ""), settings.command, setting: "workers.ssh.command",
+                words, variables: [:],
                 logger: Logger(label: "tessera.probe") { _ in SwiftLogNoOpLogHandler() }
             ) { continuation.yield($0) }
         } catch {

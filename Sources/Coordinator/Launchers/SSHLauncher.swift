@@ -36,7 +36,7 @@ public struct SSHLauncher: Launcher {
         let words = Self.words(settings, host: host, order.arguments + ["--attached"])
         let remedy = SSHExit(host: host, settings: settings)
         return try RemoteProcess.start(
-            order, settings.command, words, input: environment.merging(order.environment) { $1 }, logger: logger
+            order, settings.command, setting: "workers.ssh.command", words, variables: environment, logger: logger
         ) { exit in
             var exit = exit
             exit.explanation = remedy.explain(exit)

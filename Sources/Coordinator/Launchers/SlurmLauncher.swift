@@ -74,7 +74,7 @@ public struct SlurmLauncher: Launcher {
         let words = words(order, allocation, node: allocation.node(of: rank, count: workers.count))
         let program = settings.executable ?? executable
         return try RemoteProcess.start(
-            order, settings.command, words, input: environment.merging(order.environment) { $1 }, logger: logger
+            order, settings.command, setting: "workers.slurm.command", words, variables: environment, logger: logger
         ) { exit in
             var exit = exit
             if ["exit status 127", "exit status 2"].contains(exit.status) {

@@ -52,6 +52,19 @@ import Testing
         #expect(try Self.parse("workers: {launcher: external}\ncontrol: {advertise: localhost}").warnings.isEmpty)
     }
 
+    @Test func automaticMeshesTakeTheTasksOfASlurmJob() throws {
+        func count(_ environment: [String: String]) throws -> Int {
+            try ClusterConfiguration.parse(
+                "{model: {preset: amused-tiny}, mesh: auto, workers: {launcher: slurm}, control: {host: 0.0.0.0}}",
+                environment: environment
+            ).workers.count
+        }
+        #expect(try count(["SLURM_NTASKS": "3"]) == 3)
+        for wrong in [[:], ["SLURM_NTASKS": "none"], ["SLURM_NTASKS": "0"]] {
+            #expect(throws: ConfigurationError.self) { _ = try count(wrong) }
+        }
+    }
+
     @Test func automaticMeshesTakeHosts() throws {
         let configuration = try Self.parse(
             "mesh: auto\nworkers: {launcher: external, hosts: [{host: a, count: 2}, {host: b}]}\ncontrol: {host: 10.0.0.1}"
