@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Transport
 
 /// What a worker says about its machine, and asks of it.
 enum HostFacts {
@@ -32,9 +33,5 @@ enum HostFacts {
     static var processID: Int { Int(getpid()) }
 
     /// Name of the machine.
-    static var name: String {
-        var bytes = [CChar](repeating: 0, count: 256)
-        guard gethostname(&bytes, bytes.count - 1) == 0 else { return "unknown" }
-        return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
+    static var name: String { LocalAddress.hostName }
 }

@@ -51,7 +51,8 @@ public final class RuntimeEngine: RankEngine {
         self.logger = logger
         self.assign = assign
         fabric = try ZeroMQFabric(
-            rank: assign.rank, bind: settings.dataHost, advertise: settings.dataAdvertise, carrier: assign.carrier,
+            rank: assign.rank, bind: try settings.boundHost, advertise: try settings.advertisedHost,
+            carrier: assign.carrier,
             abortFlag: abortFlag)
         fabric.sendDeadline = assign.callDeadline
         threads = ThreadPool(threads: assign.threads > 0 ? assign.threads : HostFacts.cpuCount)

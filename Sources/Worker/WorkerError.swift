@@ -2,6 +2,8 @@
 public enum WorkerError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The program was compiled for another device.
     case foreignProgram(program: String, device: Int, rank: Int)
+    /// What the launcher hands over through the standard input is missing or wrong.
+    case launcherInput(reason: String)
     /// Weights and memory of the programs would take more than the worker may.
     case memoryLimit(program: String, needed: Int, limit: Int)
     /// The process that started the worker is gone.
@@ -13,6 +15,7 @@ public enum WorkerError: Error, Sendable, Hashable, CustomStringConvertible {
     public var code: String {
         switch self {
         case .foreignProgram: "foreignProgram"
+        case .launcherInput: "launcherInput"
         case .memoryLimit: "memoryLimit"
         case .orphaned: "orphaned"
         case .unknownProgram: "unknownProgram"
@@ -24,6 +27,8 @@ public enum WorkerError: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .foreignProgram(let program, let device, let rank):
             "program \(program) was compiled for device \(device), but this worker has rank \(rank)"
+        case .launcherInput(let reason):
+            "\(reason); --attached is for launchers, which hand a worker's variables to its standard input: leave it out"
         case .memoryLimit(let program, let needed, let limit):
             "program \(program) needs \(needed >> 20) MiB on this worker, which may take \(limit >> 20) MiB: raise"
                 + " its memory limit or add workers"

@@ -1,3 +1,5 @@
+import Transport
+
 /// How a worker finds its cluster.
 public struct WorkerSettings: Sendable {
     /// The coordinator's control endpoint ("tcp://host:port").
@@ -6,9 +8,11 @@ public struct WorkerSettings: Sendable {
     public var name: String
     /// Which cluster.
     public var clusterID: String
-    /// Address or interface of this host that the data plane listens on.
-    public var dataHost: String
-    /// Address that peers connect to, where it differs from ``dataHost``.
+    /// Address or interface of this host that the data plane listens on; nil: this host's address on the way to the
+    /// coordinator.
+    public var dataHost: String?
+    /// Address that peers connect to, where it differs from ``dataHost``; nil and a ``dataHost`` that means all
+    /// interfaces: this host's address on the way to the coordinator.
     public var dataAdvertise: String?
     /// Hash of the model that this machine holds; empty: no opinion.
     public var modelHash: String
@@ -17,7 +21,7 @@ public struct WorkerSettings: Sendable {
 
     /// Makes settings.
     public init(
-        connect: String, name: String, clusterID: String, dataHost: String = "127.0.0.1", dataAdvertise: String? = nil,
+        connect: String, name: String, clusterID: String, dataHost: String? = nil, dataAdvertise: String? = nil,
         modelHash: String = "", joinDeadline: Duration = .seconds(30)
     ) {
         self.connect = connect
@@ -27,5 +31,27 @@ public struct WorkerSettings: Sendable {
         self.dataAdvertise = dataAdvertise
         self.modelHash = modelHash
         self.joinDeadline = joinDeadline
+    }
+}
+
+extension WorkerSettings {
+    /// What the data plane binds.
+    ///
+    /// Throws `TransportError` where no way leads to the coordinator.
+    var boundHost: String {
+        get throws(TransportError) {
+            if let dataHost { return dataHost }
+            return try LocalAddress.facing(connect)
+        }
+    }
+
+    /// What peers connect to; nil: what is bound.
+    ///
+    /// Throws `TransportError` where no way leads to the coordinator.
+    var advertisedHost: String? {
+        get throws(TransportError) {
+            guard dataAdvertise == nil, let dataHost, LocalAddress.isWildcard(dataHost) else { return dataAdvertise }
+            return try LocalAddress.facing(connect)
+        }
     }
 }

@@ -98,7 +98,8 @@ private struct HandPeer {
         guard case .startFailed("harbour", let problems)? = error else {
             return #expect(Bool(false), "\(String(describing: error))")
         }
-        #expect(problems.count == 1 && problems[0].contains("w1"))
+        #expect(problems.count == 2 && problems[0].contains("w1"))
+        #expect(problems.last?.hasPrefix("start w1 with: tessera worker --connect tcp://127.0.0.1:") == true)
     }
 
     @Test func anotherBuildIsNamedWithBothVersions() async throws {

@@ -185,7 +185,7 @@ import Testing
         var session = WorkerSession(clusterID: "c", hello: Self.hello, silence: .seconds(3))
         _ = session.handle(.started, now: .zero)
         for second in 1...3 { #expect(session.handle(.tick, now: .seconds(second)).isEmpty) }
-        #expect(session.handle(.tick, now: .seconds(4)) == [.finish(.coordinatorSilent(.seconds(4)))])
+        #expect(session.handle(.tick, now: .seconds(4)) == [.finish(.coordinatorAbsent(.seconds(4)))])
     }
 
     @Test func rejectionNamesTheRule() {

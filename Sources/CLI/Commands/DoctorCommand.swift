@@ -7,20 +7,21 @@ import Runtime
 import Sharding
 
 /// `tessera doctor`.
-struct DoctorCommand: ParsableCommand {
+struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Looks at this machine.",
         discussion: """
             Prints what decides how a worker runs here: instruction set, cores, memory, huge pages, library versions, \
             limits and ports, and marks what should be changed with an exclamation mark. With a cluster file, looks \
-            at its ports. Ends with 1 if something would keep a worker from running.
+            at its ports; with --hosts also at each host of the file, which must be reached by ssh without a question \
+            and have the same build. Ends with 1 if something would keep a worker from running.
 
               tessera doctor
-              tessera doctor cluster.yaml
+              tessera doctor cluster.yaml --hosts
             """)
 
     /// One line of the report.
-    private struct Finding {
+    struct Finding {
         enum Verdict: String {
             case fine = " "
             case doubtful = "!"
@@ -34,20 +35,19 @@ struct DoctorCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("A cluster file, for its ports.", valueName: "config"))
     var config: String?
 
+    @Flag(help: "Asks each host of the cluster file for its tessera.")
+    var hosts = false
+
     @OptionGroup var options: ConfigurationOptions
 
-    func run() throws {
-        let control: NetworkAddress
-        let server: ServerSettings
-        if config != nil {
-            let configuration = try options.load(config)
-            (control, server) = (configuration.control, configuration.server)
-        } else {
-            (control, server) = (ClusterConfiguration.defaultControl, ServerSettings())
-        }
-        let findings =
+    func run() async throws {
+        let configuration = config == nil && !hosts ? nil : try options.load(config)
+        let control = configuration?.control ?? ClusterConfiguration.defaultControl
+        let server = configuration?.server ?? ServerSettings()
+        var findings =
             [Finding(subject: "tessera", text: ProtocolVersion.build)] + processor() + memory() + libraries() + limits()
             + [port(control, "control port")] + (server.isEnabled ? [port(server.address, "server port")] : [])
+        if hosts, let configuration { findings += await HostCheck(configuration: configuration).findings() }
         let width = findings.map(\.subject.count).max() ?? 0
         for finding in findings {
             let padding = String(repeating: " ", count: width - finding.subject.count)

@@ -39,7 +39,17 @@ extension ClusterConfiguration {
         let written =
             mesh.axes.isEmpty ? "1 device" : mesh.axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
         let mesh = automatic.map { "chosen for \($0.rawValue)" } ?? written
+        var places: [String] = []
+        for host in workers.compactMap(\.host) where !places.contains(host) { places.append(host) }
+        let place = places.isEmpty ? "" : " on \(places.joined(separator: ", "))"
+        let start =
+            switch launcher.kind {
+            case .local: ""
+            case .external: ", started by others"
+            case .slurm: ", started by Slurm"
+            case .ssh: ", started by ssh"
+            }
         return "\(name): \(model), \(self.model.dtype.rawValue)\(weights); mesh \(mesh); "
-            + (workers.count == 1 ? "1 worker" : "\(workers.count) workers")
+            + (workers.count == 1 ? "1 worker" : "\(workers.count) workers") + place + start
     }
 }

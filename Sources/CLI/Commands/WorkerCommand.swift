@@ -1,4 +1,5 @@
 import ArgumentParser
+import Coordinator
 import Logging
 import Protocol
 import Worker
@@ -9,26 +10,51 @@ struct WorkerCommand: AsyncParsableCommand {
         commandName: "worker", abstract: "Runs one worker of a cluster.",
         discussion: """
             Joins the coordinator, loads the slices of the weights that its device needs, and computes until it is told \
-            to stop. 'tessera up' and 'tessera generate' start the workers of their cluster file with this command; \
-            there is no need to call it by hand:
+            to stop. With 'workers.launcher: local', 'ssh' or 'slurm' the coordinator starts its workers itself. With \
+            'external' they are started by hand, or by a service manager, on any machine that reaches the coordinator:
 
-              tessera worker --connect tcp://127.0.0.1:29600 --name worker-3 --cluster-id demo
+              tessera worker --connect tcp://10.0.0.1:29600 --name worker-3 --cluster-id demo --rejoin
 
-            Threads and memory limit come from the cluster file. Twins in the environment: TESSERA_WORKER_CONNECT, \
-            TESSERA_WORKER_NAME, TESSERA_WORKER_CLUSTER_ID and TESSERA_WORKER_DATA_HOST.
+            It may be started before its coordinator. Threads and memory limit come from the cluster file; a checkpoint \
+            must lie under the same path as on the coordinator's machine, and the build must be the same.
+
+            Twins in the environment: TESSERA_WORKER_CONNECT, TESSERA_WORKER_NAME, TESSERA_WORKER_CLUSTER_ID, \
+            TESSERA_WORKER_DATA_HOST and TESSERA_WORKER_WAIT.
             """)
 
     @Option(help: ArgumentHelp("The coordinator's control address.", valueName: "tcp://host:port"))
     var connect: String
 
-    @Option(help: "This worker's name in the cluster file.")
+    @Option(help: "This worker's name in the cluster file; another one takes the first place that is free.")
     var name: String
 
     @Option(help: "The cluster's name in its file; keeps workers of another cluster out.")
     var clusterID: String
 
-    @Option(help: "Address or interface of this machine that the other workers reach.")
-    var dataHost = "127.0.0.1"
+    @Option(
+        help: ArgumentHelp(
+            "Address or interface of this machine that the other workers reach; if left out, this machine's address on "
+                + "the way to the coordinator.", valueName: "host"))
+    var dataHost: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long to wait for a coordinator that does not answer: a number with ms, s, m or h.",
+            valueName: "time"))
+    var wait = "10m"
+
+    @Flag(
+        help: """
+            Joins again whenever the cluster has ended or the connection was lost, waiting as long as --wait says. Only \
+            a refusal (another version, another cluster) ends it, and a signal.
+            """)
+    var rejoin = false
+
+    @Flag(
+        help: """
+            For launchers: takes variables of the environment from the standard input, and ends when that ends.
+            """)
+    var attached = false
 
     @OptionGroup var log: LogOptions
 
@@ -41,18 +67,54 @@ struct WorkerCommand: AsyncParsableCommand {
         guard (1...64).contains(clusterID.utf8.count) else {
             throw ValidationError("--cluster-id takes 1 to 64 characters.")
         }
+        guard DurationText.parse(wait) != nil else {
+            throw ValidationError("--wait takes a number with ms, s, m or h, such as 10m, not '\(wait)'.")
+        }
     }
 
     func run() async throws {
+        try WorkerEnvironment.prepare(isAttached: attached)
         try ParentGuard.bind()
-        let settings = WorkerSettings(connect: connect, name: name, clusterID: clusterID, dataHost: dataHost)
+        if attached { try LauncherInput.endWithIt() }
+        var settings = WorkerSettings(connect: connect, name: name, clusterID: clusterID, dataHost: dataHost)
+        settings.joinDeadline = DurationText.parse(wait) ?? settings.joinDeadline
         let logger = log.logger(text: .warning, json: .info)
-        let end = try await WorkerService(settings: settings, logger: logger).run()
+        let clock = ContinuousClock()
+        let patience = clock.now + settings.joinDeadline
+        var end = try await WorkerService(settings: settings, logger: logger).run()
+        while end.isTooEarly, clock.now < patience {
+            logger.notice("worker waits", metadata: ["worker": "\(name)", "reason": "\(end)"])
+            try await Task.sleep(for: .seconds(1))
+            end = try await WorkerService(settings: settings, logger: logger).run()
+        }
+        if rejoin, end.mayJoinAgain {
+            logger.notice("worker joins again", metadata: ["worker": "\(name)", "reason": "\(end)"])
+            // A process of its own has neither the memory nor the threads of the cluster that was.
+            try await Task.sleep(for: .seconds(1))
+            try WorkerEnvironment.beginAnew()
+        }
         if !end.isOrderly { throw Ended(description: "worker \(name): \(end)") }
     }
 
     /// The worker ended for another reason than its coordinator's word.
     private struct Ended: Error, CustomStringConvertible {
         let description: String
+    }
+}
+
+extension WorkerEnd {
+    /// True where the coordinator has not noticed yet that a former process of this worker is gone.
+    fileprivate var isTooEarly: Bool {
+        if case .violation(let error) = self { error.code == .duplicate } else { false }
+    }
+
+    /// True where a coordinator may take the worker in another time.
+    fileprivate var mayJoinAgain: Bool {
+        switch self {
+        case .coordinatorSilent, .disconnected, .failed, .shutdown: true
+        // The coordinator has given this one up, or still has another of its name.
+        case .violation(let error): error.code == .duplicate || error.code == .rejected
+        case .coordinatorAbsent: false
+        }
     }
 }

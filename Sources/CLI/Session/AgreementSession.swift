@@ -38,7 +38,7 @@ enum AgreementSession {
         let logger = TerminalLog.logger(level: .critical)
         Terminal.shared.note("running \(model.loaded.name) in \(configuration.model.dtype.rawValue)")
         return try await withCluster(
-            configuration.settings(bind: BenchSession.anyPort, modelHash: model.loaded.identity),
+            configuration.settings(bind: configuration.ownEndpoint, modelHash: model.loaded.identity),
             launcher: configuration.launcher(logger), logger: logger
         ) { cluster in
             let runner = TranscribingRunner(

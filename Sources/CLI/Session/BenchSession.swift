@@ -19,7 +19,7 @@ struct BenchSession: BenchWorkers {
         let configuration = try Self.configuration(
             BenchLayout("\(group.count)x\(group.threads)\(axes)"), preset: Self.anyPreset, dtype: "bf16",
             flags: ["data_plane.carrier": carrier.rawValue])
-        var settings = configuration.settings(bind: Self.anyPort, modelHash: "")
+        var settings = configuration.settings(bind: configuration.ownEndpoint, modelHash: "")
         settings.modelHash = nil
         let launcher: any Launcher =
             group.isInProcess ? InProcessLauncher(logger: logger) : configuration.launcher(logger)
@@ -28,7 +28,6 @@ struct BenchSession: BenchWorkers {
 
     /// Programs of measurements belong to no model; a cluster file needs one.
     private static let anyPreset = "amused-256"
-    static let anyPort = NetworkAddress(host: "127.0.0.1", port: 0).endpoint
 
     /// The configuration of a layout that serves a preset with generated weights.
     static func configuration(

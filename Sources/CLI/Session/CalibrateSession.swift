@@ -11,19 +11,17 @@ enum CalibrateSession {
     ) async throws -> MachineProfile {
         let signals = StopSignals()
         let logger = TerminalLog.logger(level: .critical)
-        var settings = configuration.settings(
-            bind: NetworkAddress(host: configuration.control.host, port: 0).endpoint, modelHash: "")
+        var settings = configuration.settings(bind: configuration.ownEndpoint, modelHash: "")
         settings.modelHash = nil
         // The measurements' own weights are no part of what a worker may hold.
         for index in settings.workers.indices { settings.workers[index].memoryLimit = nil }
         let (fixed, progress) = (settings, Progress())
         defer { progress.finish() }
         return try await signals.stopping(after: 1) {
-            let count = fixed.workers.count
-            Terminal.shared.note("starting \(count == 1 ? "1 worker" : "\(count) workers") to measure them")
+            Terminal.shared.note("\(configuration.startNote) to measure them")
             return try await withCluster(fixed, launcher: configuration.launcher(logger), logger: logger) { cluster in
                 let calibration = Calibration(
-                    target: cluster, workers: fixed.workers.map(\.name), threads: fixed.workers.map(\.threads),
+                    target: cluster, workers: fixed.workers.map(\.name), threads: await cluster.threads,
                     effort: effort
                 ) { progress.measured($0.done, of: $0.total, $0.subject) }
                 return try await calibration.run()

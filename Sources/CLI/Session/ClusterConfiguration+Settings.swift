@@ -8,28 +8,43 @@ extension ClusterConfiguration {
     /// The settings as the cluster takes them, listening at `bind`.
     func settings(bind: String, modelHash: String) -> ClusterSettings {
         let cores = ProcessInfo.processInfo.activeProcessorCount
+        let isLocal = launcher.kind == .local
+        let slurm = launcher.kind == .slurm ? SlurmAllocation(ProcessInfo.processInfo.environment) : nil
+        let addresses = coordinatorHosts
         return ClusterSettings(
             name: name,
-            workers: workers.map {
-                ClusterSettings.Worker(
-                    name: $0.name, threads: $0.threads ?? max(1, cores / workers.count),
-                    memoryLimit: $0.memoryByteCount)
+            workers: workers.map { worker in
+                // Cores of other machines are known when their workers join.
+                let share = isLocal ? max(1, cores / workers.count) : slurm?.coresPerTask ?? 0
+                return ClusterSettings.Worker(
+                    name: worker.name, threads: worker.threads ?? share, memoryLimit: worker.memoryByteCount,
+                    isLaunched: launcher.kind != .external, host: worker.host,
+                    dataHost: worker.dataHost ?? dataPlane.host ?? (isLocal ? "127.0.0.1" : nil),
+                    coordinatorHost: addresses[worker.host])
             },
             bind: bind, dtype: model.dtype.activation, modelHash: modelHash, joinDeadline: dataPlane.joinDeadline,
             peerDeadline: dataPlane.collectiveDeadline, callDeadline: dataPlane.callDeadline,
             installDeadline: dataPlane.loadDeadline, carrier: dataPlane.carrier)
     }
 
-    /// What starts this cluster's workers: this very program.
+    /// What starts this cluster's workers, or has them started.
     func launcher(_ logger: Logger, adding variables: [String: String] = [:]) -> any Launcher {
         // Their lines become messages of this process's log, which has a format of its own.
-        var environment = ["TESSERA_WORKER_DATA_HOST": dataPlane.host, "TESSERA_LOG_FORMAT": "text"]
-        // Read when the library loads, so only a parent can set them: one thread each, and the AVX-512 kernels that
-        // OpenBLAS before 0.3.22 does not choose by itself on newer processors.
-        let given = ProcessInfo.processInfo.environment
-        if given["OPENBLAS_NUM_THREADS"] == nil { environment["OPENBLAS_NUM_THREADS"] = "1" }
-        if given["OPENBLAS_CORETYPE"] == nil, Machine.hasAVX512 { environment["OPENBLAS_CORETYPE"] = "SkylakeX" }
+        var environment = ["TESSERA_LOG_FORMAT": "text"]
         environment.merge(variables) { $1 }
-        return LocalLauncher(executable: "/proc/self/exe", environment: environment, logger: logger)
+        let given = ProcessInfo.processInfo.environment
+        let local = LocalLauncher(
+            executable: "/proc/self/exe",
+            environment: WorkerEnvironment.openBLAS(given: given).merging(environment) { $1 }, logger: logger)
+        switch launcher.kind {
+        case .external: return ExternalLauncher { Terminal.shared.note($0) }
+        case .local: return local
+        case .slurm:
+            return SlurmLauncher(
+                launcher.slurm, executable: Bundle.main.executablePath ?? "tessera",
+                allocation: SlurmAllocation(given), workers: workers.map(\.name), environment: environment,
+                logger: logger)
+        case .ssh: return SSHLauncher(launcher.ssh, local: local, environment: environment, logger: logger)
+        }
     }
 }

@@ -37,8 +37,9 @@ enum GenerateSession {
         defer { progress.finish() }
         try await signals.stopping(after: 1) {
             var start = 0
-            if trace == nil && mayRun(configuration.control) {
-                let client = ClusterClient(endpoint: configuration.control.endpoint, logger: logger)
+            let address = configuration.clientAddress
+            if trace == nil && mayRun(address) {
+                let client = ClusterClient(endpoint: address.endpoint, logger: logger)
                 do {
                     for (index, order) in orders.enumerated() {
                         let pictures = try await client.generate(order, patience: helloDeadline) { show($0, progress) }
@@ -47,7 +48,7 @@ enum GenerateSession {
                         start = index + 1
                     }
                 } catch let error as ClientError where error.code == "unreachable" && start == 0 {
-                    logger.debug("no cluster answers", metadata: ["endpoint": "\(configuration.control.endpoint)"])
+                    logger.debug("no cluster answers", metadata: ["endpoint": "\(address.endpoint)"])
                 }
             }
             if start < orders.count { try await alone(configuration, orders, trace, progress, logger, deliver) }
@@ -68,10 +69,8 @@ enum GenerateSession {
         let configuration = try configuration.resolvedForStart()
         let studio = try Studio(configuration: configuration, progress: progress)
         for order in orders { try studio.check(order) }
-        let settings = configuration.settings(
-            bind: NetworkAddress(host: configuration.control.host, port: 0).endpoint, modelHash: studio.modelHash)
-        let count = configuration.workers.count
-        Terminal.shared.note("starting \(count == 1 ? "1 worker" : "\(count) workers") for this call")
+        let settings = configuration.settings(bind: configuration.ownEndpoint, modelHash: studio.modelHash)
+        Terminal.shared.note("\(configuration.startNote) for this call")
         try await withCluster(settings, launcher: configuration.launcher(logger), logger: logger) { cluster in
             if trace != nil { try await cluster.startTrace() }
             for (index, order) in orders.enumerated() {

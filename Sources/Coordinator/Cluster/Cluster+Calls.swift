@@ -216,6 +216,7 @@ extension Cluster {
     func takeFailure(_ index: Int, _ failure: Failure) {
         switch failure.subject {
         case .program(let key):
+            let failure = placed(failure, of: index)
             noteInstallFailure(index, key, failure)
             finishInstall(
                 index, key,
@@ -239,6 +240,15 @@ extension Cluster {
             finishAbort()
         case .worker: break
         }
+    }
+
+    /// A failure to read weights with the machine on which they were looked for.
+    private func placed(_ failure: Failure, of index: Int) -> Failure {
+        guard failure.code == "weights", let host = members[index].session.hello?.host else { return failure }
+        var failure = failure
+        failure.message +=
+            " (on host \(host): a worker reads the checkpoint on its own machine, under the same path as the coordinator)"
+        return failure
     }
 
     // MARK: After a failure

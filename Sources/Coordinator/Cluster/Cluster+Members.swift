@@ -150,6 +150,7 @@ extension Cluster {
                 logger.info(
                     "worker joined",
                     metadata: ["worker": "\(hello.worker)", "host": "\(hello.host)", "isa": "\(hello.isa)"])
+                welcome(index, hello)
             case .bound: break
             case .ready: finishReconnect()
             case .progress(let report): tell(index, report)
@@ -165,6 +166,12 @@ extension Cluster {
             case .close: members[index].disconnected = nil
             }
         }
+    }
+
+    /// Tells people that a worker has joined which they were to start.
+    private func welcome(_ index: Int, _ hello: Hello) {
+        guard !members[index].spec.isLaunched, let order = try? launchOrder(index) else { return }
+        launcher?.joined(order, as: hello.worker, from: hello.host)
     }
 
     private var isServing: Bool {
@@ -197,6 +204,13 @@ extension Cluster {
         handle(index, .received(Envelope(clusterID: settings.name, epoch: epoch, message: .failure(failure))))
     }
 
+    /// What to do about a worker that does not join; nil for one of this machine.
+    private func remedy(_ index: Int) -> String? {
+        guard let order = try? launchOrder(index) else { return nil }
+        if !members[index].spec.isLaunched { return "start \(order.name) with: \(order.command)" }
+        return order.host.map { "\(order.name) on \($0) must reach \(order.connect)" }
+    }
+
     /// Makes the loss of a worker the cluster's failure, with all that is known about it by now.
     func settleLoss(_ index: Int) {
         guard let loss = members[index].loss else { return }
@@ -215,10 +229,12 @@ extension Cluster {
         if case .neverJoined(let deadline) = loss {
             let missing = members.filter { $0.session.hello == nil }.map(\.spec.name)
             problems.append("no word from worker \(missing.joined(separator: ", ")) within \(deadline)")
+            problems += members.indices.filter { members[$0].session.hello == nil }.compactMap(remedy)
         } else {
             let exit = members[index].exit
             var problem = "worker \(members[index].spec.name) \(loss)"
             if let exit, loss != .exited(exit.status) { problem += " (\(exit.status))" }
+            if let explanation = exit?.explanation { problem += ": \(explanation)" }
             problems.append(problem + ClusterError.quote(exit?.lastLines ?? []))
         }
         return problems + turnedAway

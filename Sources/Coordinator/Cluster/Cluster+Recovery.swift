@@ -14,10 +14,15 @@ extension Cluster {
     ///
     /// Calls and installations in flight fail as interrupted; the other workers keep their weights.
     func recover(from index: Int, _ loss: WorkerLoss, doing: String) {
-        let (name, log) = (members[index].spec.name, members[index].exit?.lastLines ?? [])
+        let name = members[index].spec.name
+        let log = (members[index].exit?.explanation.map { [$0] } ?? []) + (members[index].exit?.lastLines ?? [])
         guard settings.restartLimit > 0 else {
             return fail(
                 .workerLost(worker: name, rank: index, loss: loss.description, doing: doing, log: log))
+        }
+        if case .neverJoined(let deadline) = loss, !members[index].spec.isLaunched {
+            let command = (try? launchOrder(index))?.command ?? ""
+            return fail(.workerAbsent(worker: name, rank: index, within: deadline, command: command))
         }
         guard let delay = restarts.take(now) else {
             return fail(
@@ -46,6 +51,9 @@ extension Cluster {
         phase = .recovering(recovery)
         dismiss(index, loss)
         empty(index)
+        if !members[index].spec.isLaunched {
+            do throws(ClusterError) { try invite(index) } catch { return fail(error) }
+        }
         interrupt(with: interruption)
         for other in members.indices where !recovery.isLost(other) {
             order(other, .abort(reason: "worker \(name) was lost"))

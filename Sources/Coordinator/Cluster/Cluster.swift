@@ -228,7 +228,9 @@ public actor Cluster {
 
     private func launch() throws(ClusterError) {
         members = settings.workers.map { Member(spec: $0, session: session(of: $0.name)) }
-        for index in members.indices where members[index].spec.isLaunched { try launch(index) }
+        for index in members.indices {
+            if members[index].spec.isLaunched { try launch(index) } else { try invite(index) }
+        }
     }
 
     /// A conversation that waits for the HELLO of a worker.
@@ -242,19 +244,48 @@ public actor Cluster {
     /// Starts a worker's process.
     func launch(_ index: Int) throws(ClusterError) {
         let (name, generation) = (members[index].spec.name, members[index].generation)
-        guard let launcher, let endpoint = server?.endpoint else {
+        guard let launcher else {
             throw .launchFailed(worker: name, reason: "the cluster has no launcher")
         }
-        let order = LaunchOrder(name: name, connect: endpoint, clusterID: settings.name)
+        let order = try launchOrder(index)
         let signals = signals
         members[index].process = try launcher.launch(order) {
             signals.yield(.exited(index: index, generation: generation, $0))
         }
     }
 
+    /// Tells people that a worker is awaited which joins by itself.
+    func invite(_ index: Int) throws(ClusterError) { launcher?.invite(try launchOrder(index)) }
+
+    /// What a worker is started with.
+    func launchOrder(_ index: Int) throws(ClusterError) -> LaunchOrder {
+        let spec = settings.workers[index]
+        guard var endpoint = server?.endpoint else {
+            throw .launchFailed(worker: spec.name, reason: "the coordinator does not listen")
+        }
+        do throws(TransportError) {
+            let host = spec.coordinatorHost ?? (LocalAddress.isWildcard(endpoint) ? "127.0.0.1" : nil)
+            if let host { endpoint = try LocalAddress.replacingHost(of: endpoint, with: host) }
+        } catch {
+            throw .launchFailed(worker: spec.name, reason: error.description)
+        }
+        return LaunchOrder(
+            name: spec.name, connect: endpoint, clusterID: settings.name, host: spec.host, dataHost: spec.dataHost)
+    }
+
+    /// Compute threads of each worker by rank; 0 for one that has not joined yet and whose settings leave it open.
+    public var threads: [Int] { members.indices.map(threads) }
+
+    private func threads(_ index: Int) -> Int {
+        let spec = members[index].spec
+        guard spec.threads == 0, let hello = members[index].session.hello else { return spec.threads }
+        let neighbours = members.count { $0.session.hello?.host == hello.host }
+        return max(1, hello.cpuCount / max(1, neighbours))
+    }
+
     func assignment(_ index: Int) -> Assign {
         Assign(
-            rank: index, deviceCount: members.count, dtype: settings.dtype, threads: members[index].spec.threads,
+            rank: index, deviceCount: members.count, dtype: settings.dtype, threads: threads(index),
             memoryLimit: members[index].spec.memoryLimit, heartbeat: settings.heartbeat,
             silence: settings.coordinatorSilence, callDeadline: settings.peerDeadline,
             carrier: settings.carrier)

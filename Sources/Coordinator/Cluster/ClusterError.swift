@@ -24,6 +24,8 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
     case stuck(workers: [String], doing: String, after: Duration)
     /// A call names a program that was never installed.
     case unknownProgram(key: String)
+    /// A worker that joins by itself was lost and did not come back.
+    case workerAbsent(worker: String, rank: Int, within: Duration, command: String)
     /// A worker is gone, and with it all calls.
     case workerLost(worker: String, rank: Int, loss: String, doing: String, log: [String])
     /// A worker is gone, and workers were started anew too often already.
@@ -45,6 +47,7 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
         case .stopped: "stopped"
         case .stuck: "stuck"
         case .unknownProgram: "unknownProgram"
+        case .workerAbsent: "workerAbsent"
         case .workerLost: "workerLost"
         case .workerLostTooOften: "workerLostTooOften"
         }
@@ -77,6 +80,9 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
             "worker \(workers.joined(separator: ", ")) did not finish \(doing) within \(after): look at its log, and at"
                 + " the load of its machine"
         case .unknownProgram(let key): "program \(key) is not installed on the cluster"
+        case .workerAbsent(let worker, let rank, let within, let command):
+            "worker \(worker) (rank \(rank)) was lost and did not join again within \(within): start the cluster anew,"
+                + " and on that worker's machine: \(command)"
         case .workerLost(let worker, let rank, let loss, let doing, let log):
             "worker \(worker) (rank \(rank)) \(loss) while \(doing): start the cluster again, and look at the worker's"
                 + " log if it happens again" + Self.quote(log)

@@ -85,7 +85,7 @@ private actor ProgramInstaller {
 
     init(cluster: Cluster, configuration: ClusterConfiguration, sources: [String: ParameterSource]) {
         self.cluster = cluster
-        self.sources = sources
+        self.sources = sources.mapValues(\.absolute)
         workers = configuration.workers.map(\.name)
         planner = Planner(
             mesh: configuration.mesh, rules: configuration.rules, options: configuration.compilerOptions)

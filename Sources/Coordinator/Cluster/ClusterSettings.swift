@@ -8,7 +8,7 @@ public struct ClusterSettings: Sendable {
     public struct Worker: Sendable, Hashable {
         /// Name, unique in the cluster.
         public var name: String
-        /// Compute threads; 0: as many as it sees cores.
+        /// Compute threads; 0: the cores that it sees, divided evenly among the workers of its machine.
         public var threads: Int
         /// Bytes that weights and activations may take; nil: no limit.
         public var memoryLimit: Int?
@@ -17,12 +17,25 @@ public struct ClusterSettings: Sendable {
         /// A worker that joins with a name that no worker has takes the first free place of this kind.
         public var isLaunched: Bool
 
+        /// Machine to start it on; nil: the launcher's choice.
+        public var host: String?
+        /// Address or interface of its machine that the other workers reach; nil: the worker's choice.
+        public var dataHost: String?
+        /// Host by which it reaches the coordinator; nil: the one that the coordinator listens on.
+        public var coordinatorHost: String?
+
         /// Makes a worker.
-        public init(name: String, threads: Int = 0, memoryLimit: Int? = nil, isLaunched: Bool = true) {
+        public init(
+            name: String, threads: Int = 0, memoryLimit: Int? = nil, isLaunched: Bool = true, host: String? = nil,
+            dataHost: String? = nil, coordinatorHost: String? = nil
+        ) {
             self.name = name
             self.threads = threads
             self.memoryLimit = memoryLimit
             self.isLaunched = isLaunched
+            self.host = host
+            self.dataHost = dataHost
+            self.coordinatorHost = coordinatorHost
         }
     }
 

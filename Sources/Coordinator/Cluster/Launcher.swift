@@ -1,4 +1,4 @@
-/// What a worker's process is started with.
+/// What a worker is started with.
 public struct LaunchOrder: Sendable, Hashable {
     /// The worker's name.
     public var name: String
@@ -6,13 +6,34 @@ public struct LaunchOrder: Sendable, Hashable {
     public var connect: String
     /// Which cluster.
     public var clusterID: String
+    /// Machine to start it on; nil: the launcher's choice.
+    public var host: String?
+    /// Address or interface of that machine for the other workers; nil: the worker's choice.
+    public var dataHost: String?
+    /// Variables of its environment, which may be secrets: launchers put them on no command line.
+    public var environment: [String: String]
 
     /// Makes an order.
-    public init(name: String, connect: String, clusterID: String) {
+    public init(
+        name: String, connect: String, clusterID: String, host: String? = nil, dataHost: String? = nil,
+        environment: [String: String] = [:]
+    ) {
         self.name = name
         self.connect = connect
         self.clusterID = clusterID
+        self.host = host
+        self.dataHost = dataHost
+        self.environment = environment
     }
+
+    /// The words after `tessera` that start the worker.
+    public var arguments: [String] {
+        ["worker", "--connect", connect, "--name", name, "--cluster-id", clusterID]
+            + (dataHost.map { ["--data-host", $0] } ?? [])
+    }
+
+    /// What somebody types on another machine to start the worker, and to start it again whenever it has lost the cluster.
+    public var command: String { ShellQuote.join(["tessera"] + arguments + ["--rejoin"]) }
 }
 
 /// How a worker's process ended.
@@ -21,11 +42,14 @@ public struct WorkerExit: Sendable, Hashable {
     public var status: String
     /// What it wrote last, oldest line first.
     public var lastLines: [String]
+    /// What the launcher makes of it, with what to do; nil: nothing.
+    public var explanation: String?
 
     /// Makes a report.
-    public init(status: String, lastLines: [String]) {
+    public init(status: String, lastLines: [String], explanation: String? = nil) {
         self.status = status
         self.lastLines = lastLines
+        self.explanation = explanation
     }
 }
 
@@ -37,9 +61,7 @@ public protocol LaunchedWorker: Sendable {
     func kill()
 }
 
-/// Starts workers.
-///
-/// Local processes are one way; a worker that joins by itself needs none.
+/// Starts workers, or has them started.
 public protocol Launcher: Sendable {
     /// Starts a worker; `ended` is called once, when its process has ended and was reaped.
     ///
@@ -47,4 +69,17 @@ public protocol Launcher: Sendable {
     func launch(
         _ order: LaunchOrder, ended: @escaping @Sendable (WorkerExit) -> Void
     ) throws(ClusterError) -> any LaunchedWorker
+
+    /// The cluster waits for a worker that joins by itself (``ClusterSettings/Worker/isLaunched``).
+    func invite(_ order: LaunchOrder)
+
+    /// A worker that was invited has joined, under this name, from this machine.
+    func joined(_ invited: LaunchOrder, as name: String, from host: String)
+}
+
+extension Launcher {
+    /// Nobody is told.
+    public func invite(_ order: LaunchOrder) {}
+    /// Nobody is told.
+    public func joined(_ invited: LaunchOrder, as name: String, from host: String) {}
 }

@@ -30,11 +30,9 @@ public struct LocalLauncher: Launcher {
     public func launch(
         _ order: LaunchOrder, ended: @escaping @Sendable (WorkerExit) -> Void
     ) throws(ClusterError) -> any LaunchedWorker {
-        let words =
-            arguments ?? [
-                "worker", "--connect", order.connect, "--name", order.name, "--cluster-id", order.clusterID,
-            ]
+        let words = arguments ?? order.arguments
         var variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        variables.merge(order.environment) { $1 }
         variables["TESSERA_PARENT_PID"] = "\(getpid())"
         return try LocalProcess(
             name: order.name, executable: executable, arguments: words, environment: variables, logger: logger,

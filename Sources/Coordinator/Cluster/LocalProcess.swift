@@ -24,8 +24,12 @@ final class LocalProcess: LaunchedWorker {
     /// Starts a process.
     ///
     /// Throws ``ClusterError/launchFailed(worker:reason:)`` where the system does not start it.
+    ///
+    /// - Parameter input: what it reads from its standard input, at most as much as a pipe holds; the input stays open until
+    ///   the process ends. Nil: the input is empty.
     init(
-        name: String, executable: String, arguments: [String], environment: [String: String], logger: Logger,
+        name: String, executable: String, arguments: [String], environment: [String: String], input: [UInt8]? = nil,
+        logger: Logger,
         ended: @escaping @Sendable (WorkerExit) -> Void
     ) throws(ClusterError) {
         let state = ConditionLock(State.starting)
@@ -36,7 +40,7 @@ final class LocalProcess: LaunchedWorker {
         do {
             // Detached on release; it ends after the process has.
             _ = try NamedThread(name: "launch-\(name)") {
-                Self.watch(state, executable, arguments, environment, log, ended)
+                Self.watch(state, executable, arguments, environment, input, log, ended)
             }
         } catch {
             throw .launchFailed(worker: name, reason: error.description)
@@ -63,7 +67,7 @@ final class LocalProcess: LaunchedWorker {
 
     private static func watch(
         _ state: ConditionLock<State>, _ executable: String, _ arguments: [String], _ environment: [String: String],
-        _ logger: Logger, _ ended: @Sendable (WorkerExit) -> Void
+        _ input: [UInt8]?, _ logger: Logger, _ ended: @Sendable (WorkerExit) -> Void
     ) {
         var ends: [Int32] = [-1, -1]
         let code = clinux_pipe(&ends)
@@ -71,7 +75,13 @@ final class LocalProcess: LaunchedWorker {
             return state.update { $0 = .failed("no pipe for its output: \(String(cString: strerror(-code)))") }
         }
         defer { close(ends[0]) }
-        let process = spawn(executable, arguments, environment, output: ends[1])
+        let inputs = input.flatMap(filledPipe) ?? [-1, -1]
+        // Its writing end stays open until the process has ended.
+        defer { if inputs[1] >= 0 { close(inputs[1]) } }
+        let process =
+            input != nil && inputs[0] < 0
+            ? -EMFILE : spawn(executable, arguments, environment, input: inputs[0], output: ends[1])
+        if inputs[0] >= 0 { close(inputs[0]) }
         guard process > 0 else {
             close(ends[1])
             return state.update { $0 = .failed("\(executable): \(String(cString: strerror(-process)))") }
@@ -117,14 +127,29 @@ final class LocalProcess: LaunchedWorker {
         ended(WorkerExit(status: how, lastLines: tail.lines))
     }
 
+    /// A pipe that holds these bytes; nil where there is none.
+    private static func filledPipe(_ bytes: [UInt8]) -> [Int32]? {
+        var ends: [Int32] = [-1, -1]
+        guard clinux_pipe(&ends) == 0 else { return nil }
+        // Nobody has read yet, so that more than a pipe holds would wait for ever.
+        precondition(bytes.count <= 32 << 10, "the input of a process fits into a pipe")
+        guard write(ends[1], bytes, bytes.count) == bytes.count else {
+            close(ends[0])
+            close(ends[1])
+            return nil
+        }
+        return ends
+    }
+
     /// The process id, or a negative error number.
     private static func spawn(
-        _ executable: String, _ arguments: [String], _ environment: [String: String], output: Int32
+        _ executable: String, _ arguments: [String], _ environment: [String: String], input: Int32,
+        output: Int32
     ) -> pid_t {
         var words: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) } + [nil]
         var variables: [UnsafeMutablePointer<CChar>?] =
             environment.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for text in words + variables { free(text) } }
-        return clinux_spawn(executable, &words, &variables, output)
+        return clinux_spawn(executable, &words, &variables, input, output)
     }
 }

@@ -28,7 +28,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
     /// Which mesh axes each logical axis is split over, and shardings written down for single parameters.
     public var rules: LogicalAxisRules
     /// How workers come to life.
-    public var launcher: LauncherKind
+    public var launcher: LauncherSettings
     /// The workers; as many as the mesh has devices.
     public var workers: [WorkerSettings]
     /// Lost workers that `up` starts anew within ten minutes before it gives up; 0: a lost worker ends the cluster.
@@ -37,6 +37,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
     public var dataPlane: DataPlaneSettings
     /// Where the coordinator listens for workers and clients.
     public var control: NetworkAddress
+    /// Address at which workers of other machines reach it; nil: follows from ``control``.
+    public var advertisedHost: String?
     /// Where and for whom the HTTP server works.
     public var server: ServerSettings
     /// What is allowed but doubtful.
@@ -60,11 +62,13 @@ public struct ClusterConfiguration: Sendable, Hashable {
         name: String = "tessera", model: ModelSettings, generation: GenerationSettings = GenerationSettings(),
         mesh: Mesh = .single,
         rules: LogicalAxisRules = LogicalAxisRules([:]),
-        launcher: LauncherKind = .local, workers: [WorkerSettings], restarts: Int = Self.defaultRestarts,
+        launcher: LauncherSettings = LauncherSettings(), workers: [WorkerSettings],
+        restarts: Int = Self.defaultRestarts,
         automatic: MeshSearch.Objective? = nil,
         links: LinkSettings = LinkSettings(), partialSums: PartialSums = .f32, measured: MachineProfile? = nil,
         overlap: Overlap = .auto,
         dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
+        advertisedHost: String? = nil,
         server: ServerSettings = ServerSettings(), warnings: [ConfigurationProblem] = []
     ) {
         precondition(workers.count == mesh.deviceCount, "a cluster has one worker a device")
@@ -83,6 +87,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         self.restarts = restarts
         self.dataPlane = dataPlane
         self.control = control
+        self.advertisedHost = advertisedHost
         self.server = server
         self.warnings = warnings
     }

@@ -2,22 +2,26 @@ import Program
 import Yams
 
 extension ConfigurationDecoder {
-    private static let settingKeys = ["threads", "memory", "speed"]
+    static let settingKeys = ["threads", "memory", "speed"]
 
     /// The workers; nil where their number is wrong (and noted).
     func workers(
         _ top: ConfigurationSection, axes: [Mesh.Axis]?, isAutomatic: Bool = false
-    ) -> (launcher: LauncherKind, workers: [WorkerSettings]?, restarts: Int) {
+    ) -> (launcher: LauncherSettings, workers: [WorkerSettings]?, restarts: Int) {
         let section = reader.section(
             top.values["workers"], keyPath: "workers",
-            keys: ["launcher", "count", "list", "restarts"] + Self.settingKeys)
-        let launcher =
-            reader.choice(section, "launcher", of: LauncherKind.allCases.map(\.rawValue)).flatMap(LauncherKind.init)
-            ?? .local
+            keys: ["launcher", "count", "list", "hosts", "restarts", "ssh", "slurm"] + Self.settingKeys)
+        let launcher = launcher(section)
         let restarts = reader.integer(section, "restarts", in: 0...1000) ?? ClusterConfiguration.defaultRestarts
         let common = settings(section, defaults: WorkerSettings(name: ""))
-        let count = reader.integer(section, "count", in: 1...ClusterConfiguration.deviceCountMax)
+        let count =
+            reader.integer(section, "count", in: 1...ClusterConfiguration.deviceCountMax)
+            ?? (isAutomatic && launcher.kind == .slurm && section.values["count"] == nil ? taskCount : nil)
         let deviceCount = axes?.reduce(1) { $0 * $1.size }
+        noteExcess(section)
+        if let hosts = section.values["hosts"] {
+            return (launcher, hosted(hosts, section, common: common, axes: axes), restarts)
+        }
         guard let list = section.values["list"] else {
             if let count, let deviceCount, count != deviceCount {
                 reader.note(
@@ -26,17 +30,29 @@ extension ConfigurationDecoder {
             }
             if isAutomatic, count == nil, section.values["count"] == nil {
                 reader.note(
-                    "'mesh: auto' needs the number of workers; give 'count' or 'list'",
+                    "'mesh: auto' needs the number of workers; give 'count', 'list' or 'hosts'",
                     at: top.location(of: section.node == nil ? "mesh" : "workers"),
                     keyPath: "workers")
             }
             return (launcher, (deviceCount ?? count).map { Self.workers($0, common) }, restarts)
         }
-        if section.values["count"] != nil {
-            reader.note(
-                "give either 'count' or 'list', not both", at: section.location(of: "count"), keyPath: "workers.count")
-        }
         return (launcher, listed(list, section, common: common, axes: axes), restarts)
+    }
+
+    /// Tasks of the Slurm job that this process runs in; nil outside of one.
+    private var taskCount: Int? {
+        reader.variable("SLURM_NTASKS").flatMap { Int($0) }
+            .flatMap { (1...ClusterConfiguration.deviceCountMax).contains($0) ? $0 : nil }
+    }
+
+    /// Only one key may say which workers there are.
+    private func noteExcess(_ section: ConfigurationSection) {
+        let given = ["list", "hosts", "count"].filter { section.values[$0] != nil }
+        for key in given.dropFirst() {
+            reader.note(
+                "give either '\(key)' or '\(given[0])', not both", at: section.location(of: key),
+                keyPath: section.path(of: key))
+        }
     }
 
     private static func workers(_ count: Int, _ common: WorkerSettings) -> [WorkerSettings] {
@@ -80,7 +96,8 @@ extension ConfigurationDecoder {
         return workers
     }
 
-    private func settings(_ section: ConfigurationSection, defaults: WorkerSettings) -> WorkerSettings {
+    /// What an entry says of its workers.
+    func settings(_ section: ConfigurationSection, defaults: WorkerSettings) -> WorkerSettings {
         var worker = defaults
         worker.threads = reader.integer(section, "threads", in: 1...1024) ?? worker.threads
         worker.memoryByteCount =
@@ -98,7 +115,7 @@ extension ConfigurationDecoder {
     }
 
     /// "4 devices (guidance 2 x model 2)".
-    private func describe(_ axes: [Mesh.Axis]) -> String {
+    func describe(_ axes: [Mesh.Axis]) -> String {
         let count = axes.reduce(1) { $0 * $1.size }
         let shape = axes.isEmpty ? "no mesh" : axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
         return "\(count == 1 ? "1 device" : "\(count) devices") (\(shape))"

@@ -35,8 +35,8 @@ struct ConfigurationDecoder {
         let links = links(top, workers: workers)
         let profile = profile(top, workers: workers)
         let axes = automatic == nil ? written : workers.map { [Mesh.Axis("data", $0.count)] }
-        let dataPlane = dataPlane(top)
-        let control = address(top, "control", default: ClusterConfiguration.defaultControl)
+        let dataPlane = dataPlane(top, launcher: launcher.kind)
+        let (control, advertisedHost) = control(top, launcher: launcher.kind)
         let server = server(top)
         if control.port == server.address.port, control.port != 0, server.isEnabled {
             reader.note(
@@ -48,7 +48,8 @@ struct ConfigurationDecoder {
             name: name, model: model, generation: generation, mesh: Mesh(axes, speeds: workers.map(\.speed)),
             rules: rules, launcher: launcher, workers: workers, restarts: restarts, automatic: automatic,
             links: links, partialSums: partialSums(top, dtype: model.dtype), measured: profile?.profile,
-            overlap: overlap(top), dataPlane: dataPlane, control: control, server: server)
+            overlap: overlap(top), dataPlane: dataPlane, control: control, advertisedHost: advertisedHost,
+            server: server)
     }
 
     // MARK: Model
@@ -145,7 +146,7 @@ struct ConfigurationDecoder {
 
     // MARK: Network
 
-    private func dataPlane(_ top: ConfigurationSection) -> DataPlaneSettings {
+    private func dataPlane(_ top: ConfigurationSection, launcher: LauncherKind) -> DataPlaneSettings {
         let section = reader.section(
             top.values["data_plane"], keyPath: "data_plane",
             keys: ["host", "carrier", "join_deadline", "load_deadline", "collective_deadline", "call_deadline"])
@@ -156,35 +157,14 @@ struct ConfigurationDecoder {
                 example: "30s"
             ).map { .milliseconds($0) }
         }
-        settings.host = host(section) ?? settings.host
+        settings.host = host(section)
         let carrier = reader.choice(section, "carrier", of: Carrier.allCases.map(\.rawValue))
         settings.carrier = carrier.flatMap(Carrier.init) ?? settings.carrier
-        settings.joinDeadline = deadline("join_deadline") ?? settings.joinDeadline
+        settings.joinDeadline = deadline("join_deadline") ?? DataPlaneSettings.joinDeadline(of: launcher)
         settings.loadDeadline = deadline("load_deadline") ?? settings.loadDeadline
         settings.collectiveDeadline = deadline("collective_deadline") ?? settings.collectiveDeadline
         settings.callDeadline = deadline("call_deadline") ?? settings.callDeadline
         return settings
-    }
-
-    private func address(
-        _ top: ConfigurationSection, _ key: String, default fallback: NetworkAddress
-    ) -> NetworkAddress {
-        let section = reader.section(top.values[key], keyPath: key, keys: ["host", "port"])
-        return NetworkAddress(
-            host: host(section) ?? fallback.host, port: reader.integer(section, "port", in: 0...65535) ?? fallback.port)
-    }
-
-    /// A host's name or number.
-    func host(_ section: ConfigurationSection) -> String? {
-        guard let setting = reader.setting(section, "host") else { return nil }
-        let isHost =
-            setting.text.utf8.count <= 253
-            && setting.text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || ".-_:[]".contains($0)) }
-        if isHost { return setting.text }
-        reader.note(
-            "'\(reader.clipped(setting.text))' is not the name or number of a host", at: setting.location,
-            keyPath: setting.keyPath)
-        return nil
     }
 }
 

@@ -57,6 +57,9 @@ final class ConfigurationReader {
         }
     }
 
+    /// A variable of the environment that is no setting of ours; nil where it is not set.
+    func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+
     // MARK: Nodes
 
     /// Where a node stands.

@@ -1,3 +1,14 @@
+/// Times as options of commands give them.
+public enum DurationText {
+    /// Reads "90s" or "10m", from 0 to 24 hours; nil for anything else.
+    public static func parse(_ text: String) -> Duration? {
+        guard case .success(let count) = Quantity.parse(text, units: Quantity.timeUnits), count <= 86_400_000 else {
+            return nil
+        }
+        return .milliseconds(count)
+    }
+}
+
 /// Numbers with units, as `cluster.yaml` writes them.
 enum Quantity {
     /// Units of memory, with the number of bytes in each.

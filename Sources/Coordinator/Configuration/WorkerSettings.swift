@@ -8,18 +8,21 @@ public struct WorkerSettings: Sendable, Hashable {
     public var memoryByteCount: Int?
     /// Speed relative to the other workers; shards are proportional to it.
     public var speed: Double
+    /// Machine that it runs on, as `workers.hosts` names it; nil: the file does not say.
+    public var host: String?
+    /// Address or interface of its machine that the other workers reach; nil: ``DataPlaneSettings/host``.
+    public var dataHost: String?
 
     /// Makes settings.
-    public init(name: String, threads: Int? = nil, memoryByteCount: Int? = nil, speed: Double = 1) {
+    public init(
+        name: String, threads: Int? = nil, memoryByteCount: Int? = nil, speed: Double = 1, host: String? = nil,
+        dataHost: String? = nil
+    ) {
         self.name = name
         self.threads = threads
         self.memoryByteCount = memoryByteCount
         self.speed = speed
+        self.host = host
+        self.dataHost = dataHost
     }
-}
-
-/// How workers come to life.
-public enum LauncherKind: String, Sendable, Hashable, CaseIterable {
-    /// Processes on the coordinator's machine.
-    case local
 }

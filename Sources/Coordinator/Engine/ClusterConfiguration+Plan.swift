@@ -50,7 +50,7 @@ extension ClusterConfiguration {
             + "\(model.defaults.width) x \(model.defaults.height) with guidance"
         var report = PlanReport(
             mesh: mesh, subject: subject, programs: planned.map(\.compiled), workerNames: workers.map(\.name),
-            memoryLimits: workers.map(\.memoryByteCount), promptCount: shape.pictures,
+            workerHosts: workers.map(\.host), memoryLimits: workers.map(\.memoryByteCount), promptCount: shape.pictures,
             inexactSettings: inexactSettings)
         if mesh.deviceCount <= PlannedRequest.timedDeviceMax {
             report.predict(planned.map(\.compiled), profile: machineProfile)

@@ -9,13 +9,15 @@ extension ClusterConfiguration {
     /// threads and `speed`. Links: what `links.pairs` says, else the profile's, else what `links` says of all, else
     /// gigabit Ethernet; a figure that `links.pairs` leaves out is the next one's.
     public var machineProfile: MachineProfile {
-        let cores = max(1, ProcessInfo.processInfo.activeProcessorCount / max(1, workers.count))
+        // Machines of which nothing is known are taken to be like this one.
+        let cores = ProcessInfo.processInfo.activeProcessorCount
         var numbers: [Int?] = []
         let machines = workers.map { worker in
             let known = measured?.workers.firstIndex { $0.name == worker.name }
             numbers.append(known)
             if let measured, let known { return measured.workers[known] }
-            return MachineProfile.Worker.assumed(name: worker.name, cores: worker.threads ?? cores, speed: worker.speed)
+            let share = max(1, cores / max(1, workers.count { $0.host == worker.host }))
+            return MachineProfile.Worker.assumed(name: worker.name, cores: worker.threads ?? share, speed: worker.speed)
         }
         var common = MachineProfile.Link.ethernet
         Self.replace(&common, latency: links.latency, bandwidth: links.bandwidth)

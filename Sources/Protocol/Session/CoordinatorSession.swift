@@ -309,7 +309,7 @@ public struct CoordinatorSession: Sendable {
         if hello.buildVersion == ours { return nil }
         return ProtocolError(
             .buildVersion,
-            "worker \(hello.worker) runs tessera \(hello.buildVersion), the coordinator \(ours):"
+            "worker \(hello.worker) on host \(hello.host) runs tessera \(hello.buildVersion), the coordinator \(ours):"
                 + " install the same build on all machines")
     }
 

@@ -1,6 +1,8 @@
 /// Why a worker's conversation ended.
 public enum WorkerEnd: Sendable, Hashable, CustomStringConvertible {
-    /// The coordinator said nothing for so long.
+    /// No coordinator has answered for so long.
+    case coordinatorAbsent(Duration)
+    /// The coordinator, which had answered, said nothing for so long.
     case coordinatorSilent(Duration)
     /// The link is gone.
     case disconnected
@@ -19,6 +21,9 @@ public enum WorkerEnd: Sendable, Hashable, CustomStringConvertible {
     /// One sentence.
     public var description: String {
         switch self {
+        case .coordinatorAbsent(let silence):
+            "no coordinator answered within \(silence): check that it runs, its address, and that the network carries its"
+                + " port"
         case .coordinatorSilent(let silence):
             "the coordinator said nothing for \(silence): check that it runs and that the network carries its port"
         case .disconnected: "the link to the coordinator is gone"

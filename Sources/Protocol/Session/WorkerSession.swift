@@ -150,7 +150,9 @@ public struct WorkerSession: Sendable {
 
     private mutating func tick(_ now: Duration) -> [Action] {
         if case .idle = state { return [] }
-        if let silence = liveness.look(now) { return end(.coordinatorSilent(silence), now) }
+        if let silence = liveness.look(now) {
+            return end(isHeard ? .coordinatorSilent(silence) : .coordinatorAbsent(silence), now)
+        }
         guard isBeatDue(now) else { return [] }
         sequence += 1
         lastBeat = now
@@ -234,7 +236,7 @@ public struct WorkerSession: Sendable {
     private mutating func end(_ reason: WorkerEnd, _ now: Duration) -> [Action] {
         var actions: [Action] = []
         switch (reason, state) {
-        case (_, .idle), (.disconnected, _), (.coordinatorSilent, _): break
+        case (_, .idle), (.disconnected, _), (.coordinatorAbsent, _), (.coordinatorSilent, _): break
         default: actions.append(say(.goodbye(reason: reason.description)))
         }
         state = .finished(reason)

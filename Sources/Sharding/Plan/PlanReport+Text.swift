@@ -20,15 +20,19 @@ extension PlanReport {
     // MARK: Workers
 
     private var workerLines: [String] {
-        let head = ["worker", "place", "weights", "activations", "a request", "together", "limit"]
+        // Hosts have a column only where the file names some.
+        let hasHosts = workers.contains { $0.host != nil }
+        let head =
+            ["worker"] + (hasHosts ? ["host"] : [])
+            + ["place", "weights", "activations", "a request", "together", "limit"]
         let rows = workers.map { worker in
-            [
-                worker.name, worker.coordinates.isEmpty ? "-" : worker.coordinates, Self.bytes(worker.weightBytes),
+            [worker.name] + (hasHosts ? [worker.host ?? "-"] : []) + [
+                worker.coordinates.isEmpty ? "-" : worker.coordinates, Self.bytes(worker.weightBytes),
                 Self.bytes(worker.arenaBytes), Self.bytes(worker.residentBytes), Self.bytes(worker.totalBytes),
                 limit(worker),
             ]
         }
-        return Self.table([head] + rows, right: [2, 3, 4, 5, 6])
+        return Self.table([head] + rows, right: Set((2...6).map { hasHosts ? $0 + 1 : $0 }))
     }
 
     private func limit(_ worker: WorkerPlan) -> String {

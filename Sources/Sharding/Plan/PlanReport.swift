@@ -104,6 +104,8 @@ public struct PlanReport: Sendable, Codable, Hashable {
         public var rank: Int
         /// Name of the worker.
         public var name: String
+        /// Machine that it runs on; nil: not said.
+        public var host: String?
         /// Coordinates in the mesh: `guidance 0, model 1`.
         public var coordinates: String
         /// Bytes of weights.
@@ -123,12 +125,13 @@ public struct PlanReport: Sendable, Codable, Hashable {
     /// - Parameters:
     ///   - subject: what is planned.
     ///   - workerNames: by rank; "rank 0" and so on where they are missing.
+    ///   - workerHosts: machines by rank; nil: not said.
     ///   - memoryLimits: bytes by rank; nil: no limit.
     ///   - promptCount: prompts whose texts are kept on the devices at once.
     ///   - inexactSettings: settings that give up byte-identical pictures.
     public init(
         mesh: Mesh, subject: String = "", programs: [CompiledProgram], workerNames: [String] = [],
-        memoryLimits: [Int?] = [], promptCount: Int = 1, inexactSettings: [String] = []
+        workerHosts: [String?] = [], memoryLimits: [Int?] = [], promptCount: Int = 1, inexactSettings: [String] = []
     ) {
         self.mesh = mesh.axes.isEmpty ? "1 device" : mesh.axes.map { "\($0.name) \($0.size)" }.joined(separator: " x ")
         self.subject = subject
@@ -151,6 +154,7 @@ public struct PlanReport: Sendable, Codable, Hashable {
             let residents = CostModel.residentByteCount(of: locals) * promptCount
             return WorkerPlan(
                 rank: rank, name: workerNames.indices.contains(rank) ? workerNames[rank] : "rank \(rank)",
+                host: workerHosts.indices.contains(rank) ? workerHosts[rank] : nil,
                 coordinates: zip(mesh.axes, mesh.coordinates(of: rank)).map { "\($0.name) \($1)" }
                     .joined(separator: ", "),
                 weightBytes: weights, arenaBytes: arena, residentBytes: residents,
