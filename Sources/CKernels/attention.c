@@ -44,6 +44,8 @@ void tk_attend(tk_isa isa, const tk_attention *shape, const void *q, const void 
     t.scores = t.queries + n.queries;
     t.sums = t.scores + n.scores;
 #if defined(__x86_64__)
+    const bool pairs = isa == TK_AVX512_BF16 || isa == TK_AMX;
+    if (pairs && shape->dtype == TK_BF16) return tk_attend_avx512_bf16(shape, q, k, v, out, &t);
     if (isa >= TK_AVX512 && isa <= TK_AMX) return tk_attend_avx512(shape, q, k, v, out, &t);
     if (isa == TK_AVX2) return tk_attend_avx2(shape, q, k, v, out, &t);
 #endif

@@ -7,6 +7,8 @@
 // depth, keys ascending). So each lane's order is fixed, and the row sum runs in 16 lanes that are combined in a tree:
 // the same whatever the level's vector length.
 //
+// Of bf16 operands the weights are rounded to bf16: see attention_softmax.h.
+//
 // 4 * queries * keys * depth flops. A step of the inner loops does ROWS * VECTORS fused operations of 16 lanes for
 // VECTORS vector loads and ROWS broadcasts, from L1 or L2: limited by the fused operations, but the transposition
 // (once for all queries of the call) and the exponentials (one for 4 * depth flops) go beside them.
@@ -14,13 +16,8 @@
 // One query is limited by reading keys and values once: 2 flops a byte of f32. Its values are taken from where they
 // are; its keys are transposed all the same, since lanes are keys in either case.
 #pragma once
-#include <float.h>
-
-#include "attention_shape.h"
-#include "dot_kernel.h"
+#include "attention_softmax.h"
 #include "vexp.h"
-
-typedef float lanes __attribute__((vector_size(64), aligned(4)));
 
 TK_INLINE TARGET float element(const void *p, size_t i, bool bf16) {
     if (!bf16) return ((const float *)p)[i];
@@ -32,7 +29,6 @@ TK_INLINE TARGET void stretch(lanes *values, const void *p, size_t i, size_t cou
     *values = (lanes){0};
     if (bf16) {
         typedef uint16_t halves __attribute__((vector_size(32), aligned(2)));
-        typedef uint32_t words __attribute__((vector_size(64)));
         halves bits = {0};
         if (count >= 16) bits = *(const halves *)((const uint16_t *)p + i);
         else memcpy(&bits, (const uint16_t *)p + i, count * 2);
@@ -43,22 +39,6 @@ TK_INLINE TARGET void stretch(lanes *values, const void *p, size_t i, size_t cou
         memcpy(values, (const float *)p + i, count * 4);
     }
 }
-
-/// One step of a transposition: exchanges blocks of `s` x `s` of each pair of rows that are s apart.
-#define EXCHANGE(s)                                                                                                  \
-    UNROLLED for (int i = 0; i < 16; i++) if (!(i & s)) {                                                            \
-        const lanes a = row[i], b = row[i + s];                                                                      \
-        row[i] = __builtin_shufflevector(a, b, FIRST(s, 0), FIRST(s, 1), FIRST(s, 2), FIRST(s, 3), FIRST(s, 4),      \
-                                         FIRST(s, 5), FIRST(s, 6), FIRST(s, 7), FIRST(s, 8), FIRST(s, 9),            \
-                                         FIRST(s, 10), FIRST(s, 11), FIRST(s, 12), FIRST(s, 13), FIRST(s, 14),       \
-                                         FIRST(s, 15));                                                              \
-        row[i + s] = __builtin_shufflevector(a, b, SECOND(s, 0), SECOND(s, 1), SECOND(s, 2), SECOND(s, 3),           \
-                                             SECOND(s, 4), SECOND(s, 5), SECOND(s, 6), SECOND(s, 7), SECOND(s, 8),   \
-                                             SECOND(s, 9), SECOND(s, 10), SECOND(s, 11), SECOND(s, 12),              \
-                                             SECOND(s, 13), SECOND(s, 14), SECOND(s, 15));                           \
-    }
-#define FIRST(s, l) ((l) & (s) ? 16 + (l) - (s) : (l))
-#define SECOND(s, l) ((l) & (s) ? 16 + (l) : (l) + (s))
 
 /// Keys as blocks of 16 * VECTORS (the last 16 where that suffices); in a block d; then the keys. Missing keys are
 /// zero. Sixteen keys by sixteen of d are transposed in registers, in 64 exchanges: a quarter of one for each element.
@@ -176,6 +156,20 @@ TK_INLINE TARGET float exponentials(float *row, size_t limit, size_t end, float 
     return sum[0];
 }
 
+/// The same of bf16 operands: weights rounded to bf16, and the sum of what they were rounded to.
+TK_INLINE TARGET float rounded_exponentials(float *row, size_t limit, size_t end, float scale) {
+    const float factor = scale * LOG2E, most = largest(row, limit, factor);
+    lanes sum = {0};
+    for (size_t j = 0; j < end; j += 16) {
+        lanes x;
+        weights(&x, row + j, factor, most, j < limit ? limit - j : 0);
+        const words bits = (words)x, rounded = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000;
+        sum += (lanes)rounded;
+        *(lanes *)(row + j) = (lanes)rounded;
+    }
+    return total(&sum);
+}
+
 /// A group of queries.
 TK_INLINE TARGET void attend_rows(const tk_attention *s, size_t first, size_t count, const attention_scratch *t,
                                   const void *q, const void *v, void *out, const int rows) {
@@ -191,7 +185,9 @@ TK_INLINE TARGET void attend_rows(const tk_attention *s, size_t first, size_t co
     float sums[ROWS];
     for (size_t r = 0; r < (size_t)rows; r++) {
         const size_t row = r < count ? first + r : first;
-        sums[r] = exponentials(t->scores + r * t->score_stride, attention_limit(s, row), end, s->scale);
+        float *const scores = t->scores + r * t->score_stride;
+        sums[r] = bf16 ? rounded_exponentials(scores, attention_limit(s, row), end, s->scale)
+                       : exponentials(scores, attention_limit(s, row), end, s->scale);
     }
     const size_t width = (s->depth + 15) / 16 * 16;
     if (s->queries == 1 && bf16) weigh(s, t->scores, v, seen, t->sums, true);

@@ -32,4 +32,5 @@ attention_function tk_attend_portable;
 #if defined(__x86_64__)
 attention_function tk_attend_avx2;
 attention_function tk_attend_avx512;
+attention_function tk_attend_avx512_bf16; // bf16 operands
 #endif

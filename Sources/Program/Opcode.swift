@@ -127,7 +127,8 @@ public enum Opcode: String, Sendable, Hashable, CaseIterable {
 
     /// `(q[A…, Q…, H, D], k[A…, K…, H, D], v[A…, K…, H, D]) {queryDims, keyDims, causal: 0 | 1, scale} -> q.dims`:
     /// softmax(scale · q kᵀ) v over all positions of K… (row-major), per head. queryDims and keyDims are the numbers of
-    /// dimensions in Q… and K….
+    /// dimensions in Q… and K…. Where all three are bf16, exponentials are rounded to bf16 before they multiply v, and
+    /// summed up as rounded.
     case attention
 
     // MARK: Pictures

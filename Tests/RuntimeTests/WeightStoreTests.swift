@@ -142,10 +142,9 @@ struct WeightStoreTests {
     }
 
     /// Element by element from Philox blocks; runs of any length from any element on, with gaps between them or not.
-    @Test func generatedValuesAreThoseOfTheirDefinition() {
-        let (seed, hash, mean, scale): (UInt64, UInt64, Float, Float) = (
-            0x1234_5678_9ABC_DEF0, 0xFEDC_BA98_7654_3210, 1, 3
-        )
+    @Test(arguments: [(1, 3), (0, 0.02), (-0.5, -0.1), (0, 1e-36)] as [(Float, Float)])
+    func generatedValuesAreThoseOfTheirDefinition(mean: Float, scale: Float) {
+        let (seed, hash): (UInt64, UInt64) = (0x1234_5678_9ABC_DEF0, 0xFEDC_BA98_7654_3210)
         func value(_ i: UInt64) -> Float {
             let block = i / 128 * 16 + i % 32 / 2
             let counter = [block, block >> 32, hash, hash >> 32].map { UInt32(truncatingIfNeeded: $0) }
@@ -155,9 +154,9 @@ struct WeightStoreTests {
             let half = words[Int(i / 32 % 4)] >> UInt32(i % 2 * 16)
             return mean + (scale * 9.568_392_3e-3) * Float(Int(half & 0xFF) + Int(half >> 8 & 0xFF) - 255)
         }
-        for (begin, count) in [(0, 128), (3, 400), (127, 2), (0x8_0000_0000 - 16, 300), (257, 1), (7, 0)]
-            as [(UInt64, Int)]
-        {
+        // Block 2^32 begins at the value 2^35.
+        let ends: [(UInt64, Int)] = [(0x8_0000_0000 - 16, 300), (0x8_0000_0000 - 640, 1500)]
+        for (begin, count) in [(0, 128), (0, 1024), (3, 400), (127, 2), (50, 900), (257, 1), (7, 0)] + ends {
             let expected = (0..<count).map { value(begin + UInt64($0)) }
             for step in [1, 3] {
                 var singles = [Float](repeating: -100, count: count * step + 1)

@@ -71,7 +71,7 @@ public struct KernelBench: Sendable {
             unit: isMemory ? "B/s" : isInteger ? "OP/s" : "FLOP/s", seconds: seconds, limit: limit, details: details)
     }
 
-    /// Attention, held against f32 multiply-adds: what its kernels compute in.
+    /// Attention, held against multiply-adds of its operands' type.
     public func attention(_ cases: [AttentionCase], threads: [Int]) async throws -> [BenchReport.Figure] {
         var figures: [BenchReport.Figure] = []
         for attention in cases {
@@ -80,7 +80,7 @@ public struct KernelBench: Sendable {
                 headSize: attention.headSize, count: 8)
             for threads in threads {
                 let (seconds, limit) = try await measure(attention.description, program, count: 8, threads: threads) {
-                    await Limits.arithmetic(.f32, threads: threads)
+                    await Limits.arithmetic(attention.dtype == .bf16 ? .bf16 : .f32, threads: threads)
                 }
                 figures.append(
                     BenchReport.Figure(

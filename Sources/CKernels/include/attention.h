@@ -6,8 +6,12 @@
 
 /// One head of attention for one leading index: out[i] = sum over j of softmax_j(scale * q[i]·k[j]) * v[j].
 ///
-/// Everything is computed in f32 and rounded once to the output's type. Sums over the depth and over the keys run in a
-/// fixed order that does not depend on how queries are split over calls.
+/// Of f32 operands everything is computed in f32. Of bf16 operands scores are f32 sums of products of bf16, a softmax
+/// weight (the exponential of a score's distance from the row's largest) is rounded to bf16 before it is multiplied, and
+/// the row is divided by the sum of the rounded weights; sums are f32. The result is rounded once to the output's type.
+/// Sums over the depth and over the keys run in a fixed order that does not depend on how queries are split over calls.
+/// On bf16, levels below TK_AVX512_BF16 add one exact product at a time, keys and depth ascending, and agree bit for bit;
+/// TK_AVX512_BF16 and TK_AMX add pairs of them as vdpbf16ps does.
 typedef struct {
     size_t queries;     // rows of q and out
     size_t keys;        // rows of k and v, all positions of the sequence

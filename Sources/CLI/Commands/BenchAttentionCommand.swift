@@ -8,7 +8,7 @@ struct BenchAttentionCommand: AsyncParsableCommand {
         commandName: "attention", abstract: "Fused attention of all heads.",
         discussion: """
             By default 256 image tokens over 256 of their own positions and over 64 and 128 text positions, and 1024 over \
-            1024. Kernels compute in f32, so the limit is that of f32 multiply-adds.
+            1024, on bf16, whose multiply-adds are the limit.
 
               tessera bench attention --queries 256 --keys 128 --heads 16 --head-size 128
             """)
