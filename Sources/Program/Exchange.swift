@@ -54,6 +54,11 @@ public struct Exchange: Sendable, Hashable {
         /// Arg-max triples (score, index, payload) along a last dimension of 3: the greater score, on ties the lower
         /// index.
         case argMax
+
+        /// True for a sum.
+        public var isSum: Bool {
+            if case .sum = self { true } else { false }
+        }
     }
 
     /// A device's share of a sum.
@@ -90,7 +95,7 @@ public struct Exchange: Sendable, Hashable {
     /// Nil for pure data movement.
     public var reduction: Reduction?
     /// Arena offset of the staging area, a multiple of 64: first the outgoing messages, then the incoming ones, each
-    /// padded to 64 bytes.
+    /// padded to 64 bytes; then what arrived as int8 as the source's elements, likewise padded.
     ///
     /// A reduction reads this device's own contribution straight from the source buffer. What travels in another
     /// exchange's messages has no area of its own.
@@ -103,6 +108,8 @@ public struct Exchange: Sendable, Hashable {
     /// The same on all devices. From this one through the last of these, source elements never grow in size, so that
     /// everything in a message is aligned for its element type without padding.
     public var fused: [Int]
+    /// How elements travel; ``WireFormat/int8`` only f32 and bf16, in whole blocks of the source's rows, moved or summed.
+    public var wire: WireFormat
 
     /// A local move.
     public struct LocalCopy: Sendable, Hashable {
@@ -120,7 +127,8 @@ public struct Exchange: Sendable, Hashable {
     /// Makes an exchange.
     public init(
         kind: CollectiveKind, axes: [String], source: Int, destination: Int, sends: [Transfer], receives: [Transfer],
-        copies: [LocalCopy], reduction: Reduction? = nil, stagingOffset: Int = 0, scope: String = "", fused: [Int] = []
+        copies: [LocalCopy], reduction: Reduction? = nil, stagingOffset: Int = 0, scope: String = "", fused: [Int] = [],
+        wire: WireFormat = .exact
     ) {
         self.kind = kind
         self.axes = axes
@@ -133,10 +141,17 @@ public struct Exchange: Sendable, Hashable {
         self.stagingOffset = stagingOffset
         self.scope = scope
         self.fused = fused
+        self.wire = wire
     }
 
     /// Bytes of a transfer, given the element type of the source buffer (messages carry source elements).
     public func byteCount(of transfer: Transfer, dtype: DType) -> Int {
+        wire.byteCount(
+            elements: transfer.box.elementCount * transfer.partials, columns: transfer.box.dims.last ?? 1, dtype: dtype)
+    }
+
+    /// Bytes of a transfer's elements once they have arrived.
+    public func plainByteCount(of transfer: Transfer, dtype: DType) -> Int {
         transfer.box.elementCount * transfer.partials * dtype.byteCount
     }
 
@@ -148,8 +163,15 @@ public struct Exchange: Sendable, Hashable {
         Dictionary(sends.map { ($0.peer, byteCount(of: $0, dtype: dtype)) }, uniquingKeysWith: +)
     }
 
+    /// Bytes that are read and written to write, or to read, a transfer as int8; 0 where it travels as it is.
+    public func codingByteCount(of transfer: Transfer, dtype: DType) -> Int {
+        wire == .exact ? 0 : byteCount(of: transfer, dtype: dtype) + plainByteCount(of: transfer, dtype: dtype)
+    }
+
     /// Most bytes that the transfers take in a staging area, given the element type of the source buffer.
     public func stagingByteCount(dtype: DType) -> Int {
-        (sends + receives).reduce(0) { $0 + (byteCount(of: $1, dtype: dtype) + 63) / 64 * 64 }
+        let messages = (sends + receives).reduce(0) { $0 + (byteCount(of: $1, dtype: dtype) + 63) / 64 * 64 }
+        guard wire != .exact else { return messages }
+        return receives.reduce(messages) { $0 + (plainByteCount(of: $1, dtype: dtype) + 63) / 64 * 64 }
     }
 }

@@ -3,7 +3,7 @@ public enum ProtocolVersion {
     /// Version of the messages.
     ///
     /// Raised by every change that an older end would misread.
-    public static let current: UInt32 = 3
+    public static let current: UInt32 = 4
     /// Version of this build; a cluster runs one build.
     public static let build = "0.1.0"
 }

@@ -61,6 +61,8 @@ final class ExchangeReducer {
         let parts: [BoxCopy]
         let nodeStride: Int
         let isDirect: Bool
+        /// Rounds it as if it had travelled; nil where nothing is rounded on its way.
+        let rounding: WireRows?
     }
 
     init(
@@ -88,11 +90,14 @@ final class ExchangeReducer {
         own = exchange.copies.first.flatMap { copy in
             guard partials > 0, !copy.from.isEmpty else { return nil }
             let parts = ExchangeRunner.nodeCopies(of: copy.from, partials: partials, in: from)
-            let isDirect = parts[0].isContiguous
+            let isDirect = parts[0].isContiguous && exchange.wire == .exact
             if !isDirect { scratch.reserve(shared: parts.count * copy.from.elementCount * size) }
             return Own(
                 parts: parts, nodeStride: (isDirect ? from.box.elementCount : copy.from.elementCount) * size,
-                isDirect: isDirect)
+                isDirect: isDirect,
+                rounding: exchange.wire == .exact
+                    ? nil
+                    : WireRows(.init(peer: program.device, box: copy.from, partials: parts.count), from.dtype))
         }
         switch reduction {
         case .sum(let contributors, let leafCount):
@@ -138,6 +143,7 @@ final class ExchangeReducer {
         let base = table[source]
         if own.isDirect { return UnsafeRawPointer(base + own.parts[0].sourceOffset) }
         for index in 0..<own.parts.count { own.parts[index].run(from: base, to: scratch.places.shared) }
+        own.rounding?.round(scratch.places.shared, pool)
         return UnsafeRawPointer(scratch.places.shared)
     }
 

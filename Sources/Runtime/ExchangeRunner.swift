@@ -18,6 +18,10 @@ final class ExchangeRunner {
     private let copies: [Copy]
     private let reducers: [ExchangeReducer]
     private let arrivals: ArrivalTable
+    /// What is kept as it would have travelled.
+    private let kept: [WireParts.Kept]
+    private let pool: ThreadPool
+    private let scratch: Scratch
 
     /// A copy between a buffer and a message, or between two buffers.
     private struct Copy {
@@ -34,6 +38,8 @@ final class ExchangeRunner {
         let peer: Int
         let byteCount: Int
         let pack: [Copy]
+        /// Parts that travel as int8.
+        let encode: [WireParts.Sent]
         let staging: UnsafeMutableRawPointer
         /// Where the message can be sent from without packing: byte offset in a buffer.
         let direct: (buffer: Int, offset: Int)?
@@ -43,6 +49,8 @@ final class ExchangeRunner {
         let peer: Int
         let byteCount: Int
         let unpack: [Copy]
+        /// Parts that arrive as int8.
+        let decode: [WireParts.Received]
         let staging: UnsafeMutableRawPointer
         /// Where the message can be received without unpacking: byte offset in a buffer.
         let direct: (buffer: Int, offset: Int)?
@@ -55,22 +63,39 @@ final class ExchangeRunner {
         exchange = program.exchanges[index]
         self.index = index
         self.table = table
+        self.pool = pool
+        self.scratch = scratch
         var next = staging
         func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
             defer { next += aligned(byteCount) }
             return next
         }
-        sends = program.messages(sentBy: index).map { Self.send($0, program, take($0.byteCount)) }
+        sends = program.messages(sentBy: index).map { Self.send($0, program, take($0.byteCount), scratch) }
         var places: [Int: [Int: ArrivalTable.Place]] = [:]
-        receives = program.messages(receivedBy: index).enumerated().map { number, message in
+        let incoming = program.messages(receivedBy: index).map { ($0, staging: take($0.byteCount)) }
+        // What is decoded lies behind the messages, and counts as arrived there.
+        var areas = incoming.map(\.staging)
+        var receives: [Receive] = []
+        for (number, (message, staging)) in incoming.enumerated() {
+            var decode: [WireParts.Received] = []
             for part in message.parts {
-                places[part.exchange, default: [:]][message.peer] = .init(message: number, offset: part.offset)
+                var place = ArrivalTable.Place(message: number, offset: part.offset)
+                if program.exchanges[part.exchange].wire == .int8 {
+                    let source = program.buffers[program.exchanges[part.exchange].source]
+                    let area = take(WireRows(part.transfer, source.dtype).byteCount)
+                    decode.append(.init(part, program, area: area))
+                    place = .init(message: areas.count, offset: 0)
+                    areas.append(area)
+                }
+                places[part.exchange, default: [:]][message.peer] = place
             }
-            return Self.receive(message, program, take(message.byteCount))
+            receives.append(Self.receive(message, program, staging, decode))
         }
-        let arrivals = ArrivalTable(areas: receives.map(\.staging))
+        self.receives = receives
+        let arrivals = ArrivalTable(areas: areas)
         self.arrivals = arrivals
         var copies: [Copy] = []
+        var kept: [WireParts.Kept] = []
         var reducers: [ExchangeReducer] = []
         for number in program.exchangeIndices(startedBy: index) {
             let member = program.exchanges[number]
@@ -84,6 +109,10 @@ final class ExchangeRunner {
             }
             let (source, destination) = (program.buffers[member.source], program.buffers[member.destination])
             precondition(source.dtype == destination.dtype, "an exchange that only moves data keeps the element type")
+            if member.wire == .int8 {
+                kept += member.copies.map { WireParts.Kept($0, member, program, scratch) }
+                continue
+            }
             copies += member.copies.map {
                 Copy(
                     box: BoxCopy(
@@ -93,35 +122,42 @@ final class ExchangeRunner {
             }
         }
         self.copies = copies
+        self.kept = kept
         self.reducers = reducers
     }
 
     // MARK: Preparing
 
     private static func send(
-        _ message: ExchangeMessage, _ program: LocalProgram, _ staging: UnsafeMutableRawPointer
+        _ message: ExchangeMessage, _ program: LocalProgram, _ staging: UnsafeMutableRawPointer, _ scratch: Scratch
     ) -> Send {
         var direct: (buffer: Int, offset: Int)?
+        var encode: [WireParts.Sent] = []
         let pack = message.parts.flatMap { part -> [Copy] in
             let buffer = program.exchanges[part.exchange].source
             let source = program.buffers[buffer]
+            if program.exchanges[part.exchange].wire == .int8 {
+                encode.append(.init(part, program, scratch))
+                return []
+            }
             let copies = nodeCopies(of: part.transfer.box, partials: part.transfer.partials, in: source)
             let isDense = copies.count == 1 || part.transfer.box.elementCount == source.box.elementCount
             if let first = copies.first, first.isContiguous, isDense { direct = (buffer, first.sourceOffset) }
             return copies.map { Copy(box: $0, buffer: buffer, offset: part.offset) }
         }
         return Send(
-            peer: message.peer, byteCount: message.byteCount, pack: pack, staging: staging,
+            peer: message.peer, byteCount: message.byteCount, pack: pack, encode: encode, staging: staging,
             direct: message.parts.count == 1 ? direct : nil)
     }
 
     private static func receive(
-        _ message: ExchangeMessage, _ program: LocalProgram, _ staging: UnsafeMutableRawPointer
+        _ message: ExchangeMessage, _ program: LocalProgram, _ staging: UnsafeMutableRawPointer,
+        _ decode: [WireParts.Received]
     ) -> Receive {
         var direct: (buffer: Int, offset: Int)?
         let unpack = message.parts.compactMap { part -> Copy? in
             let exchange = program.exchanges[part.exchange]
-            if exchange.reduction != nil { return nil }
+            if exchange.reduction != nil || exchange.wire == .int8 { return nil }
             let (box, destination) = (part.transfer.box, program.buffers[exchange.destination])
             let copy = BoxCopy(
                 from: Box(covering: box.dims), sourceShape: box.dims, to: box, destinationShape: destination.box.dims,
@@ -130,7 +166,7 @@ final class ExchangeRunner {
             return Copy(box: copy, buffer: exchange.destination, offset: part.offset)
         }
         return Receive(
-            peer: message.peer, byteCount: message.byteCount, unpack: unpack, staging: staging,
+            peer: message.peer, byteCount: message.byteCount, unpack: unpack, decode: decode, staging: staging,
             direct: message.parts.count == 1 ? direct : nil)
     }
 
@@ -161,6 +197,10 @@ final class ExchangeRunner {
                 for part in 0..<send.pack.count {
                     send.pack[part].box.run(from: table[send.pack[part].buffer], to: room + send.pack[part].offset)
                 }
+                for part in 0..<send.encode.count {
+                    let encode = send.encode[part]
+                    encode.run(from: table[encode.buffer], to: room, pool, scratch.places.shared)
+                }
                 base = UnsafeRawPointer(room)
             }
             try fabric.send(
@@ -175,6 +215,7 @@ final class ExchangeRunner {
         for number in 0..<copies.count {
             copies[number].box.run(from: table[copies[number].buffer], to: table[copies[number].destination])
         }
+        for number in 0..<kept.count { kept[number].run(table, pool, scratch.places.shared) }
         for number in 0..<receives.count {
             let receive = receives[number]
             if let direct = receive.direct {
@@ -192,6 +233,7 @@ final class ExchangeRunner {
                 let copy = receive.unpack[part]
                 copy.box.run(from: base + copy.offset, to: table[copy.buffer])
             }
+            for part in 0..<receive.decode.count { receive.decode[part].run(base, table, pool) }
         }
         for number in 0..<reducers.count { reducers[number].run() }
         for number in 0..<receives.count where receives[number].direct == nil {

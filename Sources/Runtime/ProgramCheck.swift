@@ -150,6 +150,15 @@ struct ProgramCheck {
                 && exchange.copies.allSatisfy {
                     inside($0.from, sourceBox) && inside($0.to, destinationBox) && $0.from.dims == $0.to.dims
                 }, nil, "\(place) moves boxes outside of its buffers")
+        if exchange.wire != .exact {
+            let columns = source.box.dims.last ?? 0
+            try need(
+                [.f32, .bf16].contains(source.dtype) && !source.box.dims.isEmpty
+                    && (exchange.reduction?.isSum ?? (destination.dtype == source.dtype))
+                    && (exchange.sends.map(\.box) + exchange.copies.map(\.from)).allSatisfy {
+                        WireFormat.areWholeBlocks($0.ranges.last ?? 0..<0, of: columns) || $0.isEmpty
+                    }, nil, "\(place) sends something else than whole blocks of real numbers as int8")
+        }
         switch exchange.reduction {
         case nil: break
         case .sum:
@@ -178,7 +187,10 @@ struct ProgramCheck {
                     "the exchange at \(exchange.scope) carries one that does not exist or is carried already")
             }
         }
-        func elementSize(_ index: Int) -> Int { program.buffers[program.exchanges[index].source].dtype.byteCount }
+        func elementSize(_ index: Int) -> Int {
+            let exchange = program.exchanges[index]
+            return exchange.wire.elementByteCount(program.buffers[exchange.source].dtype)
+        }
         for (index, exchange) in program.exchanges.enumerated() {
             if carried.contains(index) {
                 try need(exchange.fused.isEmpty, nil, "the carried exchange at \(exchange.scope) carries others")

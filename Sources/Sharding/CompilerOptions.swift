@@ -1,3 +1,5 @@
+public import Program
+
 /// In which order the partial results of a sharded reduction are added.
 public enum ReductionOrder: String, Sendable, Hashable, CaseIterable {
     /// By the ``ReductionTree`` over the granules of the reduced dimension: the same bits on every mesh.
@@ -110,6 +112,10 @@ public struct CompilerOptions: Sendable {
     public var reductionOrder: ReductionOrder
     /// How partial sums travel.
     public var partialSums: PartialSums
+    /// How activations and partial sums travel.
+    ///
+    /// With ``WireFormat/int8`` values differ by what was sent, so pictures differ between meshes. All devices of a mesh agree.
+    public var wire: WireFormat
     /// Costs of messages.
     public var links: LinkCosts
     /// Where inputs lie.
@@ -127,13 +133,15 @@ public struct CompilerOptions: Sendable {
 
     /// Makes options; the defaults give the same bits on every mesh.
     public init(
-        reductionOrder: ReductionOrder = .canonical, partialSums: PartialSums = .f32, links: LinkCosts = .ethernet,
-        inputs: InputPlacement = .anywhere, fusion: FusionLimits? = nil, overlap: Overlap = .auto,
-        machines: MachineProfile? = nil, dump: (@Sendable (_ pass: String, _ text: String) -> Void)? = nil,
+        reductionOrder: ReductionOrder = .canonical, partialSums: PartialSums = .f32, wire: WireFormat = .exact,
+        links: LinkCosts = .ethernet, inputs: InputPlacement = .anywhere, fusion: FusionLimits? = nil,
+        overlap: Overlap = .auto, machines: MachineProfile? = nil,
+        dump: (@Sendable (_ pass: String, _ text: String) -> Void)? = nil,
         passed: (@Sendable (CompilerPass) -> Void)? = nil
     ) {
         self.reductionOrder = reductionOrder
         self.partialSums = partialSums
+        self.wire = wire
         self.links = links
         self.inputs = inputs
         self.fusion = fusion

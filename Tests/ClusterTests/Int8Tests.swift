@@ -47,41 +47,10 @@ struct Int8Tests {
     /// Fed with the same tokens, most masked positions get the code that bf16 gives them.
     @Test("Codes agree with bf16's", arguments: ReferenceFixture.all)
     func agreement(fixture: ReferenceFixture) throws {
-        func lifted(_ name: String) throws -> HostTensor {
-            let tensor = try fixture.tensor("uvit/square/\(name)")
-            return HostTensor(dtype: tensor.dtype, dims: [1] + tensor.dims, bytes: tensor.bytes)
-        }
-        let grid = try lifted("input_ids")
-        func logits(_ precision: ModelPrecision) throws -> HostTensor {
-            let model = try AmusedModel(folder: fixture.path, precision: precision)
-            let cluster = SimulatedCluster(
-                mesh: .single, rules: LogicalAxisRules([:]), sources: try Self.sources(model))
-            let key = try cluster.installNow(
-                model.transformerProgram(batch: grid.dims[1], rows: grid.dims[2], columns: grid.dims[3]))
-            return try #require(
-                try cluster.runNow(
-                    key, request: 1,
-                    inputs: [
-                        "encoder_hidden_states": try lifted("encoder_hidden_states"),
-                        "pooled_text_emb": try lifted("pooled_text_emb"), "microConditions": try lifted("micro_conds"),
-                        "grid": grid,
-                    ])["logits"])
-        }
-        func codes(_ logits: HostTensor) -> [Int] {
-            let (values, count) = (logits.floats, logits.dims[4])
-            return (0..<(values.count / count)).map { row in
-                (0..<count).max { values[row * count + $0] < values[row * count + $1] } ?? 0
-            }
-        }
-        let (reference, half, int8) = (
-            try fixture.channelsLast("uvit/square/logits"), try logits(.bf16), try logits(.int8)
-        )
-        func error(_ got: HostTensor) -> Float {
-            let (a, b) = (got.floats, reference.floats)
-            return
-                (zip(a, b).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
-                / b.reduce(Float(0)) { $0 + $1 * $1 }).squareRoot()
-        }
+        let model = try RecordedLogits(fixture)
+        let (half, int8) = (try model.run(.bf16).logits, try model.run(.int8).logits)
+        let codes = RecordedLogits.codes
+        func error(_ got: HostTensor) -> Float { RecordedLogits.error(got, model.reference) }
         let same = zip(codes(half), codes(int8)).filter { $0 == $1 }.count
         print(
             "int8: \(fixture.path): \(same) of \(codes(half).count) codes as in bf16; logits off by \(error(int8)) "

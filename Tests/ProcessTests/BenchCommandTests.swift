@@ -129,13 +129,14 @@ import Testing
 
     /// With one thread and several, within a worker and between workers, over shared memory and over ZeroMQ.
     @Test(arguments: [
-        ("amused-tiny", "1x2", "auto"), ("amused-tiny", "2x1@model=2", "zeromq"),
-        ("muse-tiny", "2x1@model=2", "auto"),
+        ("amused-tiny", "1x2", ["data_plane.carrier=auto"]),
+        ("amused-tiny", "2x1@model=2", ["data_plane.carrier=zeromq"]),
+        ("amused-tiny", "2x2@model=2", ["wire=int8"]), ("muse-tiny", "2x1@model=2", ["data_plane.carrier=auto"]),
     ])
-    func stepsTakeNothingFromTheHeap(preset: String, layout: String, carrier: String) throws {
+    func stepsTakeNothingFromTheHeap(preset: String, layout: String, settings: [String]) throws {
         let report = try document(
-            ["step", "--preset", preset, "--layout", layout, "--set", "data_plane.carrier=\(carrier)", "--runs", "6"]
-                + ["--allocations"])
+            ["step", "--preset", preset, "--layout", layout, "--runs", "6", "--allocations"]
+                + settings.flatMap { ["--set", $0] })
         let figures = try #require(report["figures"] as? [[String: Any]])
         #expect(figures.count >= 3)
         for figure in figures {

@@ -66,6 +66,19 @@ import Testing
         #expect(try pixels(one) != Self.reference(model, count: 1)[0])
     }
 
+    /// With int8 on the wire a mesh makes its own picture, the same one over any carrier, and the picture says so.
+    @Test(arguments: [("model: 2", 2), ("guidance: 2, model: 2", 4)])
+    func int8MessagesMakeTheSamePictureOnTheSameMeshAndSaySo(mesh: String, workers: Int) throws {
+        let made = try ["auto", "zeromq"].map { carrier in
+            try Atelier().pictures(
+                .preset, mesh: "mesh: {\(mesh)}\nwire: int8\ndata_plane: {carrier: \(carrier)}", workers: workers)[0]
+        }
+        let record = try #require(try ReproducibilityRecord.read(from: try PNGFile.decode(Array(made[0]))))
+        #expect(record.wire == "int8")
+        #expect(try pixels(made[0]) == pixels(made[1]))
+        #expect(try pixels(made[0]) != Self.reference(.preset, count: 1)[0])
+    }
+
     /// A picture depends on its index, not on those beside it.
     @Test(arguments: Atelier.Model.allCases)
     func aPictureDoesNotDependOnItsBatch(model: Atelier.Model) throws {

@@ -151,6 +151,20 @@ func errorCode(_ bytes: [UInt8], limit: Int = ProtocolLimits.memberBytes) -> Pro
         #expect(try program { $0.exchanges[0].sends[0].partials = 0 } == .bounds)
     }
 
+    @Test func exchangesAsInt8() throws {
+        // What has arrived takes room of its own.
+        func received(_ wire: WireFormat, room: Int) throws -> ProtocolError.Code? {
+            try program {
+                $0.exchanges[0].wire = wire
+                $0.exchanges[0].receives = [.init(peer: 1, box: Box([0..<2]))]
+                $0.arenaByteCount = 128 + room
+            }
+        }
+        #expect(try received(.exact, room: 128) == nil)
+        #expect(try received(.int8, room: 128) == .bounds)
+        #expect(try received(.int8, room: 192) == nil)
+    }
+
     @Test func fusedExchanges() throws {
         /// Three exchanges, and what each carries.
         func carried(_ fused: [[Int]], arena: Int = 192 + 128) throws -> ProtocolError.Code? {

@@ -19,3 +19,4 @@
 #include "vexp.h"
 #include "weights.h"
 #include "window.h"
+#include "wire.h"

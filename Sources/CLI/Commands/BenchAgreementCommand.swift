@@ -6,15 +6,18 @@ import Models
 /// `tessera bench agreement`.
 struct BenchAgreementCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "agreement", abstract: "How often int8 chooses the same codes as bf16.",
+        commandName: "agreement", abstract: "How often a faster mode chooses the same codes as bf16.",
         discussion: """
             Paints a picture in the reference's element type, then repeats its steps in the other one: with the same \
             tokens, the same random numbers and the same guidance at every step, whatever was chosen in the one before. \
             Counted are the positions that were open. Weights of a preset are random, so codes are closer to each other \
-            than those of a trained model.
+            than those of a trained model. --set is for the one that is judged.
 
               tessera bench agreement --preset muse-3b --layout 1x2 --steps 6
+              tessera bench agreement --dtype bf16 --layout 2x1@model=2 --set wire=int8
             """)
+
+    @OptionGroup var settings: ConfigurationOptions
 
     @Option(help: "A built-in configuration, with generated weights.")
     var preset = "muse-632m"
@@ -46,7 +49,8 @@ struct BenchAgreementCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let judged = try BenchSession.configuration(layout, preset: preset, dtype: dtype)
+        let judged = try BenchSession.configuration(
+            layout, preset: preset, dtype: dtype, flags: settings.flags)
         let exact = try BenchSession.configuration(layout, preset: preset, dtype: reference)
         let steps = steps
         let compared = try await StopSignals().stopping(after: 1) {
@@ -56,7 +60,9 @@ struct BenchAgreementCommand: AsyncParsableCommand {
         var report = BenchSession.report("agreement")
         report.figures = [
             BenchReport.Figure(
-                subject: "\(preset) \(layout), codes of \(dtype) as of \(reference)", workers: layout.workers,
+                subject:
+                    "\(preset) \(layout), codes of \(([dtype] + settings.settings).joined(separator: " ")) as of \(reference)",
+                workers: layout.workers,
                 threads: layout.threads, value: Double(agreement.equalCodes) / Double(max(1, agreement.open)),
                 unit: "of open positions", seconds: BenchReport.Seconds(compared.seconds),
                 details: [

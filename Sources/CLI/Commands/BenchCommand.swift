@@ -19,7 +19,7 @@ struct BenchCommand: AsyncParsableCommand {
               tessera bench compile --mesh data=4,model=128  How long plans take, by layers.
               tessera bench start --preset muse-3b           Time until weights are ready, and memory.
               tessera bench serve                            The coordinator's part of a step; requests a second.
-              tessera bench agreement --preset muse-3b       How often int8 chooses the codes of bf16.
+              tessera bench agreement --preset muse-3b       How often a faster mode chooses the codes of bf16.
             """,
         subcommands: [
             BenchMatmulCommand.self, BenchRowsCommand.self, BenchAttentionCommand.self, BenchPointwiseCommand.self,

@@ -43,7 +43,7 @@ final class Studio: Sendable {
             version: ProtocolVersion.build, model: model.loaded.name, modelHash: model.loaded.identity,
             dtype: configuration.model.dtype.rawValue, instructionSet: InstructionSet.current,
             mesh: configuration.mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: ","),
-            partialSums: configuration.partialSumsThatShow)
+            partialSums: configuration.partialSumsThatShow, wire: configuration.wireThatShows)
     }
 
     /// The mesh.

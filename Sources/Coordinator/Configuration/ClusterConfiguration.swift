@@ -21,6 +21,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
     public var links: LinkSettings
     /// How partial sums travel between workers.
     public var partialSums: PartialSums
+    /// How the elements of messages travel between workers.
+    public var wire: WireFormat
     /// What was measured of the workers and their links; nil: nothing.
     public var measured: MachineProfile?
     /// How messages are hidden behind computing.
@@ -65,7 +67,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
         launcher: LauncherSettings = LauncherSettings(), workers: [WorkerSettings],
         restarts: Int = Self.defaultRestarts,
         automatic: MeshSearch.Objective? = nil,
-        links: LinkSettings = LinkSettings(), partialSums: PartialSums = .f32, measured: MachineProfile? = nil,
+        links: LinkSettings = LinkSettings(), partialSums: PartialSums = .f32, wire: WireFormat = .exact,
+        measured: MachineProfile? = nil,
         overlap: Overlap = .auto,
         dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
         advertisedHost: String? = nil,
@@ -79,6 +82,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         self.automatic = automatic
         self.links = links
         self.partialSums = partialSums
+        self.wire = wire
         self.measured = measured
         self.overlap = overlap
         self.rules = rules

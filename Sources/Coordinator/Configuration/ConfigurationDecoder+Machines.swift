@@ -1,4 +1,5 @@
 import Models
+import Program
 import Sharding
 import Yams
 
@@ -46,12 +47,24 @@ extension ConfigurationDecoder {
     func partialSums(_ top: ConfigurationSection, dtype: ModelPrecision) -> PartialSums {
         let choice = reader.choice(top, "partial_sums", of: PartialSums.allCases.map(\.rawValue))
         let result = choice.flatMap(PartialSums.init) ?? .f32
-        if result == .activations, dtype == .f32, let setting = reader.setting(top, "partial_sums") {
-            reader.note(
-                "has no effect: the model's activations are f32", at: setting.location, keyPath: setting.keyPath,
-                severity: .warning)
-        }
+        if result == .activations, dtype == .f32 { noteIdle(top, "partial_sums", Self.isReference) }
         return result
+    }
+
+    /// How elements travel: as they are where nothing would travel otherwise.
+    func wire(_ top: ConfigurationSection, dtype: ModelPrecision, workers: Int) -> WireFormat {
+        let choice = reader.choice(top, "wire", of: WireFormat.allCases.map(\.rawValue))
+        guard choice.flatMap(WireFormat.init) == .int8 else { return .exact }
+        if dtype != .f32, workers > 1 { return .int8 }
+        noteIdle(top, "wire", dtype == .f32 ? Self.isReference : "there is one worker")
+        return .exact
+    }
+
+    private static let isReference = "the model's activations are f32"
+
+    private func noteIdle(_ top: ConfigurationSection, _ key: String, _ reason: String) {
+        guard let setting = reader.setting(top, key) else { return }
+        reader.note("has no effect: \(reason)", at: setting.location, keyPath: setting.keyPath, severity: .warning)
     }
 
     /// How messages are hidden.

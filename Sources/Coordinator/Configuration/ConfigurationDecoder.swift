@@ -13,7 +13,8 @@ struct ConfigurationDecoder {
     let checksFiles: Bool
 
     private static let keys = [
-        "name", "model", "generation", "mesh", "objective", "rules", "overrides", "partial_sums", "workers", "links",
+        "name", "model", "generation", "mesh", "objective", "rules", "overrides", "partial_sums", "wire", "workers",
+        "links",
         "profile", "overlap", "data_plane", "control", "server",
     ]
 
@@ -47,7 +48,8 @@ struct ConfigurationDecoder {
         return ClusterConfiguration(
             name: name, model: model, generation: generation, mesh: Mesh(axes, speeds: workers.map(\.speed)),
             rules: rules, launcher: launcher, workers: workers, restarts: restarts, automatic: automatic,
-            links: links, partialSums: partialSums(top, dtype: model.dtype), measured: profile?.profile,
+            links: links, partialSums: partialSums(top, dtype: model.dtype),
+            wire: wire(top, dtype: model.dtype, workers: workers.count), measured: profile?.profile,
             overlap: overlap(top), dataPlane: dataPlane, control: control, advertisedHost: advertisedHost,
             server: server)
     }

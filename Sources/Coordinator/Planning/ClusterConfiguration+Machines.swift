@@ -1,5 +1,6 @@
 import Foundation
 import Models
+import Program
 public import Sharding
 
 extension ClusterConfiguration {
@@ -42,7 +43,7 @@ extension ClusterConfiguration {
     public var compilerOptions: CompilerOptions {
         let machines = machineProfile
         return CompilerOptions(
-            partialSums: partialSums, links: machines.linkCosts, overlap: overlap, machines: machines)
+            partialSums: partialSums, wire: wire, links: machines.linkCosts, overlap: overlap, machines: machines)
     }
 
     /// How partial sums travel, where that makes pictures depend on the mesh; nil where it does not.
@@ -51,7 +52,12 @@ extension ClusterConfiguration {
     }
 
     /// Settings that give up pictures which are the same on every mesh, as the file has them.
-    public var inexactSettings: [String] { partialSumsThatShow.map { ["partial_sums: \($0)"] } ?? [] }
+    public var inexactSettings: [String] {
+        (partialSumsThatShow.map { ["partial_sums: \($0)"] } ?? []) + (wireThatShows.map { ["wire: \($0)"] } ?? [])
+    }
+
+    /// How elements travel, where that makes pictures depend on the mesh; nil where it does not.
+    public var wireThatShows: String? { wire == .exact ? nil : wire.rawValue }
 
     private static func replace(_ link: inout MachineProfile.Link, latency: Duration?, bandwidth: Int?) {
         if let latency {

@@ -26,7 +26,7 @@ extension ClusterConfiguration {
         guard let objective = automatic else { return (self, nil) }
         let search = MeshSearch(
             profile: machineProfile, memoryLimits: workers.map(\.memoryByteCount), objective: objective,
-            partialSums: partialSums
+            partialSums: partialSums, wire: wire
         ) { LogicalAxisRules(LogicalAxis.defaultRules(mesh: $0)) }
         var count = pictures ?? (objective == .latency ? 1 : min(workers.count, GenerationPlan.Limits.pictures))
         while true {

@@ -82,7 +82,8 @@ public struct LocalProgramPrinter: Sendable {
 
     static func start(_ index: Int, _ exchange: Exchange, isCarried: Bool = false) -> String {
         "\(isCarried ? "with" : "start") e\(index): \(exchange.kind.rawValue) over \(ProgramText.list(exchange.axes.map(ProgramText.name))), "
-            + "b\(exchange.source) -> b\(exchange.destination)" + place(exchange.scope)
+            + "b\(exchange.source) -> b\(exchange.destination)"
+            + (exchange.wire == .exact ? "" : " as \(exchange.wire.rawValue)") + place(exchange.scope)
     }
 
     private static func place(_ scope: String) -> String { scope.isEmpty ? "" : " in \(ProgramText.quoted(scope))" }

@@ -34,6 +34,7 @@ extension WireExchange {
         stagingOffset = UInt64(clamping: exchange.stagingOffset)
         scope = exchange.scope
         fused = exchange.fused.map { UInt32(clamping: $0) }
+        wire = exchange.wire == .exact ? "" : exchange.wire.rawValue
     }
 
     /// Decodes an exchange of a program whose buffers are known.
@@ -65,6 +66,7 @@ extension WireExchange {
                     to: try Check.box(wire.to, inside: to, "a copy at \(scope)")))
         }
         exchange.reduction = try reductionValue(scope)
+        if !wire.isEmpty { exchange.wire = try Check.word(wire, "the wire format at \(scope)") }
         exchange.stagingOffset = try Check.count(stagingOffset, ProtocolLimits.memoryBytes, "the staging offset")
         for index in try Check.entries(fused, limit, "exchanges in the messages of another") {
             exchange.fused.append(try Check.count(index, ProtocolLimits.programEntries, "a fused exchange at \(scope)"))
@@ -133,10 +135,11 @@ extension Exchange {
         for transfer in sends + receives {
             let (elements, overflow) = transfer.box.elementCount.multipliedReportingOverflow(by: transfer.partials)
             guard !overflow, elements <= ProtocolLimits.elements else { return nil }
-            total += (elements * dtype.byteCount + 63) / 64 * 64
+            total += (byteCount(of: transfer, dtype: dtype) + 63) / 64 * 64
             guard total <= ProtocolLimits.memoryBytes else { return nil }
         }
-        return total
+        total = stagingByteCount(dtype: dtype)
+        return total <= ProtocolLimits.memoryBytes ? total : nil
     }
 }
 

@@ -1362,6 +1362,9 @@ nonisolated struct WireExchange: Sendable {
   /// further exchanges in the same messages
   var fused: [UInt32] = []
 
+  /// how elements travel: int8, or nothing where they do as they are
+  var wire: String = String()
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Reduction: Equatable, Sendable {
@@ -4306,7 +4309,7 @@ nonisolated extension WireIntegers: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireExchange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Exchange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}axes\0\u{1}source\0\u{1}destination\0\u{1}sends\0\u{1}receives\0\u{1}copies\0\u{1}sum\0\u{1}max\0\u{3}arg_max\0\u{3}staging_offset\0\u{1}scope\0\u{1}fused\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}axes\0\u{1}source\0\u{1}destination\0\u{1}sends\0\u{1}receives\0\u{1}copies\0\u{1}sum\0\u{1}max\0\u{3}arg_max\0\u{3}staging_offset\0\u{1}scope\0\u{1}fused\0\u{1}wire\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4363,6 +4366,7 @@ nonisolated extension WireExchange: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 11: try { try decoder.decodeSingularUInt64Field(value: &self.stagingOffset) }()
       case 12: try { try decoder.decodeSingularStringField(value: &self.scope) }()
       case 13: try { try decoder.decodeRepeatedUInt32Field(value: &self.fused) }()
+      case 14: try { try decoder.decodeSingularStringField(value: &self.wire) }()
       default: break
       }
     }
@@ -4418,6 +4422,9 @@ nonisolated extension WireExchange: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if !self.fused.isEmpty {
       try visitor.visitPackedUInt32Field(value: self.fused, fieldNumber: 13)
     }
+    if !self.wire.isEmpty {
+      try visitor.visitSingularStringField(value: self.wire, fieldNumber: 14)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4433,6 +4440,7 @@ nonisolated extension WireExchange: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.stagingOffset != rhs.stagingOffset {return false}
     if lhs.scope != rhs.scope {return false}
     if lhs.fused != rhs.fused {return false}
+    if lhs.wire != rhs.wire {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -49,10 +49,12 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
     public var dtype: String
     /// Instruction-set level of the kernels.
     public var instructionSet: String
-    /// The mesh ("guidance=2,model=2"): for information, it changes no pixel unless ``partialSums`` says so.
+    /// The mesh ("guidance=2,model=2"): for information, it changes no pixel unless ``partialSums`` or ``wire`` says so.
     public var mesh: String
     /// How partial sums travelled, where that makes the picture depend on the mesh: nil or "activations".
     public var partialSums: String?
+    /// How elements travelled, where that makes the picture depend on the mesh: nil or "int8".
+    public var wire: String?
 
     /// What the cluster adds to a plan.
     public struct Environment: Sendable, Hashable {
@@ -70,11 +72,13 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
         public var mesh: String
         /// How partial sums travel, where that makes pictures depend on the mesh.
         public var partialSums: String?
+        /// How elements travel, where that makes pictures depend on the mesh.
+        public var wire: String?
 
         /// Makes an environment.
         public init(
             version: String, model: String, modelHash: String, dtype: String, instructionSet: String, mesh: String,
-            partialSums: String? = nil
+            partialSums: String? = nil, wire: String? = nil
         ) {
             self.version = version
             self.model = model
@@ -83,6 +87,7 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
             self.instructionSet = instructionSet
             self.mesh = mesh
             self.partialSums = partialSums
+            self.wire = wire
         }
     }
 
@@ -115,6 +120,7 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
         instructionSet = environment.instructionSet
         mesh = environment.mesh
         partialSums = environment.partialSums
+        wire = environment.wire
     }
 
     /// The record as JSON, keys in order.

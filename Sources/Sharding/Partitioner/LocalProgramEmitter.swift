@@ -67,7 +67,8 @@ struct LocalProgramEmitter {
                 Exchange(
                     kind: collective.kind, axes: collective.axes, source: collective.source,
                     destination: collective.destination, sends: side.sends, receives: side.receives,
-                    copies: side.copies, reduction: side.reduction, scope: collective.scope, fused: fused[index]))
+                    copies: side.copies, reduction: side.reduction, scope: collective.scope, fused: fused[index],
+                    wire: collective.wire))
         }
         for (index, output) in partitioned.outputs.enumerated() where !output.isResident {
             local.outputs.append(
@@ -191,9 +192,8 @@ struct LocalProgramEmitter {
             } else {
                 let index = lifetime.id - partitioned.buffers.count
                 for collective in ([index] + fused[index]).map({ partitioned.exchanges[$0] }) {
-                    let size = partitioned.buffers[collective.source].type.dtype.byteCount
                     for device in 0..<deviceCount {
-                        result[device][place] += collective.moves.stagingByteCount(device: device, elementSize: size)
+                        result[device][place] += partitioned.stagingByteCount(of: collective, device: device)
                     }
                 }
             }

@@ -34,6 +34,7 @@ struct MoveTable {
     private var moves: [MoveKey: Moves] = [:]
     private var reductions: [ReductionKey: Moves] = [:]
     private var costs: [MoveKey: Int] = [:]
+    private var int8: [MoveKey: Bool] = [:]
 
     private struct MoveKey: Hashable {
         var from: Int
@@ -61,6 +62,21 @@ struct MoveTable {
             }
         }
         costs[key] = result
+        return result
+    }
+
+    /// True where what ``cost(from:to:_:)`` counts may travel as int8; on large meshes where both sets are whole blocks.
+    mutating func canTravelAsInt8(from: Int, to: Int, columns: Int, _ geometry: inout ShardGeometry) -> Bool {
+        let key = MoveKey(from: from, to: to)
+        if let known = int8[key] { return known }
+        let held = geometry.table[from].boxes
+        let result: Bool
+        if geometry.mesh.deviceCount <= 32 {
+            result = move(from: from, to: to, &geometry).canTravelAsInt8(columns: columns, held: held)
+        } else {
+            result = (held + geometry.table[to].boxes).allSatisfy { WireFormat.isInBlocks($0, columns: columns) }
+        }
+        int8[key] = result
         return result
     }
 

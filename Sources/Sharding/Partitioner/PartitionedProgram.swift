@@ -38,6 +38,8 @@ struct PartitionedProgram: Sendable {
         var scope: String
         /// What is combined; nil where nothing is.
         var partial: PartialValue?
+        /// How elements travel.
+        var wire = WireFormat.exact
     }
 
     var name: String

@@ -22,7 +22,7 @@ extension Partitioner {
         var result = Assignment(
             axes: axes, layout: layout, set: set, operands: operands, operandLayouts: layouts, candidates: false)
         if let first = split.first, case .reduction(let kind) = rule.factors[first].kind {
-            result.partial = partial(kind, set, split, axes, reduced, rule, program.type(of: id).dtype)
+            result.partial = partial(kind, set, split, axes, reduced, rule, program.type(of: id))
             result.candidates = kind == .topK
         }
         assignments[key] = result
@@ -72,7 +72,7 @@ extension Partitioner {
     /// What each device has of a reduction.
     private mutating func partial(
         _ kind: ReductionKind, _ set: Int, _ split: [Int], _ axes: [[AxisRef]], _ reduced: [Int: [Range<Int>]],
-        _ rule: ShardingRule, _ dtype: DType
+        _ rule: ShardingRule, _ type: TensorType
     ) -> PartialValue {
         let refs = split.flatMap { axes[$0] }
         let boxes = geometry.table[set].boxes
@@ -88,6 +88,17 @@ extension Partitioner {
         return PartialValue(
             number: partialCount, set: set, axes: refs, kind: kind, leafCount: leafCount, nodes: nodes,
             isLocalSum: kind == .sum && !isTree,
-            elementByteCount: kind == .sum && options.partialSums == .f32 ? 4 : dtype.byteCount)
+            elementByteCount: kind == .sum ? sumByteCount(type, boxes) : type.dtype.byteCount)
+    }
+
+    /// Bytes of an element of a partial sum on its way.
+    private func sumByteCount(_ type: TensorType, _ boxes: [Box]) -> Int {
+        let columns = type.sizes.last ?? 0
+        if options.wire == .int8, WireFormat.isWorthInt8(type),
+            boxes.allSatisfy({ WireFormat.isInBlocks($0, columns: columns) })
+        {
+            return 1
+        }
+        return options.partialSums == .f32 ? 4 : type.dtype.byteCount
     }
 }

@@ -195,7 +195,6 @@ extension Partitioner {
         let operation = program.operations[id]
         let total = operandPrice(id, assignment)
         if let below, below < total { return total }
-        let size = operation.type.dtype.byteCount
         let wanted = demand ?? (isFinal[id] ? nil : Layout(shardings[id].dims.map(\.axes)))
         let target = wanted.map { geometry.set(operation.type.dims, $0) }
         if assignment.candidates {
@@ -210,7 +209,7 @@ extension Partitioner {
         guard let target, target != assignment.set, !geometry.table.contains(assignment.set, target) else {
             return total
         }
-        var back = moves.cost(from: assignment.set, to: target, &geometry) * size
+        var back = movedByteCount(operation.type, from: assignment.set, to: target)
         if demand == nil, let bound = reducedBytes(id) { back = min(back, bound) }
         return total + StrategyCost(bytes: back, rounds: 1)
     }

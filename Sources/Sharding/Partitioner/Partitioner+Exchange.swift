@@ -25,24 +25,39 @@ extension Partitioner {
     mutating func combine(_ pending: ValueState.Pending, to destination: Int, _ kind: CollectiveKind) {
         let set = result.buffers[destination].set
         let transfers = moves.reduce(pending.partial, to: set, &geometry)
-        add(transfers, pending.buffer, destination, kind, pending.partial.axes, pending.scope)
-        result.exchanges[result.exchanges.count - 1].partial = pending.partial
+        add(
+            transfers, pending.buffer, destination, kind, pending.partial.axes, pending.scope, partial: pending.partial)
     }
 
     private mutating func add(
         _ transfers: Moves, _ source: Int, _ destination: Int, _ kind: CollectiveKind, _ axes: [AxisRef],
-        _ scope: String
+        _ scope: String, partial: PartialValue? = nil
     ) {
         var names: [String] = []
         for ref in axes.sorted(by: { ($0.axis, $0.preSize) < ($1.axis, $1.preSize) }) {
             let name = ref.text(geometry.mesh)
             if !names.contains(name) { names.append(name) }
         }
-        result.exchanges.append(
-            .init(
-                kind: transfers.isLocal ? .slice : kind, axes: transfers.isLocal ? [] : names, source: source,
-                destination: destination, moves: transfers, scope: scope))
+        var collective = PartitionedProgram.Collective(
+            kind: transfers.isLocal ? .slice : kind, axes: transfers.isLocal ? [] : names, source: source,
+            destination: destination, moves: transfers, scope: scope, partial: partial)
+        if options.wire == .int8, isActivation(source), result.canTravelAsInt8(collective) { collective.wire = .int8 }
+        result.exchanges.append(collective)
         result.steps.append(.exchange(result.exchanges.count - 1))
+    }
+
+    /// Bytes that the busiest device sends to bring a computed value from one set of boxes into another, without scales.
+    mutating func movedByteCount(_ type: TensorType, from: Int, to: Int) -> Int {
+        let elements = moves.cost(from: from, to: to, &geometry)
+        guard options.wire == .int8, elements > 0, WireFormat.isWorthInt8(type),
+            moves.canTravelAsInt8(from: from, to: to, columns: type.sizes.last ?? 0, &geometry)
+        else { return elements * type.dtype.byteCount }
+        return elements
+    }
+
+    /// False for weights: they are what they are.
+    private func isActivation(_ buffer: Int) -> Bool {
+        if case .parameter = result.buffers[buffer].kind { false } else { true }
     }
 
     /// What people call a movement.

@@ -52,7 +52,7 @@ extension Partitioner {
         let end = min(program.operations.count, id + Self.horizon)
         for next in (id + 1)..<max(id + 1, end) { visit(next) }
         var bytes = result.exchanges.reduce(0) { sum, exchange in
-            let sent = exchange.moves.sentMax * result.buffers[exchange.source].type.dtype.byteCount
+            let sent = result.byteCount(exchange.moves.sentMax, of: exchange)
             return sum + priced(sent, exchange) + (sent > 0 ? options.links.oneShotByteCount : 0)
         }
         for value in 0..<end {
@@ -106,10 +106,9 @@ extension Partitioner {
         var rounds = 0
         for exchange in result.exchanges where exchange.moves.sentTotal > 0 {
             rounds += 1
-            let size = result.buffers[exchange.source].type.dtype.byteCount
             for (device, side) in exchange.moves.sides.enumerated() {
-                let bytes = side.sends.reduce(0) { $0 + $1.box.elementCount * $1.partials } * size
-                sent[device] += priced(bytes, exchange)
+                let elements = side.sends.reduce(0) { $0 + $1.box.elementCount * $1.partials }
+                sent[device] += priced(result.byteCount(elements, of: exchange), exchange)
             }
         }
         return (sent.max() ?? 0) + rounds * options.links.oneShotByteCount

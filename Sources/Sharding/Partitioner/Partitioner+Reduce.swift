@@ -42,7 +42,6 @@ extension Partitioner {
             let isGathered = geometry.table.contains(set, cut)
             let middle = addBuffer(type, cut, kind: .arena)
             combine(pending, to: middle, isGathered && cut != set ? .allReduce : .reduceScatter)
-            states[value].copies.append((cut, middle))
             if cut == set {
                 destination = middle
             } else {
@@ -50,6 +49,9 @@ extension Partitioner {
                     middle, to: set, type, scope: pending.scope, reads: reads, as: isGathered ? .allReduce : nil,
                     over: partial.axes)
             }
+            // What an all-reduce gives is one value: nobody reads what its pieces were before they were rounded.
+            let isRounded = destination != middle && result.exchanges.last?.wire == .int8
+            if !(isRounded && isGathered) { states[value].copies.append((cut, middle)) }
         }
         if states[value].buffer(of: set) == nil { states[value].copies.append((set, destination)) }
         // Parts may be all that readers wanted so far: others still need the partial results.
@@ -73,8 +75,8 @@ extension Partitioner {
 
     /// A buffer of partial sums, rounded to the result's type where they travel in that.
     mutating func travelling(_ operation: Program.Operation, _ partial: PartialValue, _ buffer: Int) -> Int {
-        let isRounded = partial.elementByteCount < result.buffers[buffer].type.dtype.byteCount
-        guard partial.kind == .sum, isRounded else { return buffer }
+        let isWider = operation.type.dtype.byteCount < result.buffers[buffer].type.dtype.byteCount
+        guard partial.kind == .sum, options.partialSums == .activations, isWider else { return buffer }
         let held = result.buffers[buffer]
         let rounded = addBuffer(TensorType(operation.type.dtype, operation.type.dims), held.set, kind: .arena)
         result.buffers[rounded].nodes = held.nodes
@@ -120,31 +122,39 @@ extension Partitioner {
     }
 
     private mutating func gatheredBytes(_ partial: PartialValue, to set: Int, _ type: TensorType) -> Int {
-        moves.cost(from: piecesSet(partial, type), to: set, &geometry) * type.dtype.byteCount
+        movedByteCount(type, from: piecesSet(partial, type), to: set)
     }
 
     private mutating func piecesSet(_ partial: PartialValue, _ type: TensorType) -> Int {
         if let known = pieces[partial] { return known }
-        let set = geometry.pieces(of: partial, rank: type.rank)
+        let set = geometry.pieces(
+            of: partial, rank: type.rank, columnUnit: options.wire.columnUnit(type.sizes.last ?? 1))
         pieces[partial] = set
         return set
     }
 }
 
 extension ShardGeometry {
-    /// Each device's box, cut into one piece for every member of its group along the longest dimension.
-    mutating func pieces(of partial: PartialValue, rank: Int) -> Int {
+    /// Each device's box, cut into one piece for every member of its group along the longest dimension; the last one only
+    /// in multiples of `columnUnit`, if it has some for everybody.
+    mutating func pieces(of partial: PartialValue, rank: Int, columnUnit: Int) -> Int {
         var cut = table[partial.set].boxes
         // The three numbers of an arg-max stay together.
         let kept = partial.kind == .argMax ? rank - 1 : rank
         for group in groups(along: partial.axes) {
             for (index, device) in group.enumerated() {
                 let dims = Array(cut[device].dims.prefix(kept))
-                guard let longest = dims.indices.max(by: { dims[$0] < dims[$1] }) else { continue }
-                let range = cut[device].ranges[longest]
-                let lower = range.lowerBound + range.count * index / group.count
-                let upper = range.lowerBound + range.count * (index + 1) / group.count
-                cut[device].ranges[longest] = lower..<upper
+                func unit(_ dim: Int) -> Int { dim == rank - 1 && dims[dim] % columnUnit == 0 ? columnUnit : 1 }
+                let enough = dims.indices.filter {
+                    dims[$0] / unit($0) >= group.count && (columnUnit == 1 || $0 < rank - 1 || unit($0) == columnUnit)
+                }
+                let longest = enough.max { dims[$0] < dims[$1] } ?? dims.indices.max { dims[$0] < dims[$1] }
+                guard let longest else { continue }
+                let (range, unit) = (cut[device].ranges[longest], unit(longest))
+                func bound(_ index: Int) -> Int {
+                    range.lowerBound + range.count / unit * index / group.count * unit
+                }
+                cut[device].ranges[longest] = bound(index)..<bound(index + 1)
             }
         }
         return table.intern(cut)

@@ -61,14 +61,13 @@ extension Partitioner {
         let state = states[value]
         if let known = state.buffer(of: set) { return (.copy(known), StrategyCost()) }
         let operation = program.operations[value]
-        let size = operation.type.dtype.byteCount
         if isLoaded(value) {
             guard let stored = storedSet(value), !geometry.table.contains(stored, set) else {
                 return (.load, StrategyCost())
             }
             // A gathered weight takes memory besides.
             let weight = operation.opcode == .parameter ? 2 : 1
-            let bytes = moves.cost(from: stored, to: set, &geometry) * size * weight
+            let bytes = moves.cost(from: stored, to: set, &geometry) * operation.type.dtype.byteCount * weight
             return (.gather(stored: stored), StrategyCost(bytes: bytes, rounds: 1))
         }
         for copy in state.copies where geometry.table.contains(copy.set, set) {
@@ -76,7 +75,7 @@ extension Partitioner {
         }
         var best: (way: Way, cost: StrategyCost)?
         for copy in state.copies where geometry.table.isComplete(copy.set, dims: operation.type.dims) {
-            let bytes = moves.cost(from: copy.set, to: set, &geometry) * size
+            let bytes = movedByteCount(operation.type, from: copy.set, to: set)
             let cost = StrategyCost(bytes: bytes, rounds: 1)
             if best == nil || cost.bytes < best?.cost.bytes ?? 0 {
                 best = (.move(set: copy.set, buffer: copy.buffer), cost)

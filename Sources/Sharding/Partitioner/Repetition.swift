@@ -23,7 +23,8 @@ struct Repetition: Sendable {
 
     private struct ExchangeKey: Hashable {
         var moves: Int
-        var elementSize: Int
+        var type: TensorType
+        var wire: WireFormat
     }
 
     private struct ComputeKey: Hashable {
@@ -39,11 +40,11 @@ struct Repetition: Sendable {
     init(_ partitioned: PartitionedProgram, _ schedule: Schedule) {
         var keys: [ExchangeKey: Int] = [:]
         for collective in partitioned.exchanges {
-            let size = partitioned.buffers[collective.source].type.dtype.byteCount
-            let key = ExchangeKey(moves: collective.moves.number, elementSize: size)
+            let type = partitioned.buffers[collective.source].type
+            let key = ExchangeKey(moves: collective.moves.number, type: type, wire: collective.wire)
             let number = Self.count(key, sample: exchangeKinds.count, &keys, &exchanges)
             exchangeKinds.append(number)
-            sentByteCounts.append(collective.moves.sentTotal * size)
+            sentByteCounts.append(partitioned.byteCount(collective.moves.sentTotal, of: collective))
         }
         var computeKeys: [ComputeKey: Int] = [:]
         var startKeys: [[Int]: Int] = [:]

@@ -1,4 +1,4 @@
-import Program
+public import Program
 
 /// Finds the mesh, the workers and the shards that make pictures fastest within each worker's memory.
 ///
@@ -22,6 +22,8 @@ public struct MeshSearch: Sendable {
     public var objective: Objective
     /// How partial sums travel.
     public var partialSums: PartialSums
+    /// How the elements of messages travel.
+    public var wire: WireFormat
     /// Axes that meshes are made of.
     public var axes: [SearchAxis]
     /// What logical axes are split over, given the names of a mesh's axes.
@@ -32,7 +34,8 @@ public struct MeshSearch: Sendable {
     /// Makes a search; `memoryLimits` are by worker, missing ones mean no limit.
     public init(
         profile: MachineProfile, memoryLimits: [Int?] = [], objective: Objective = .latency,
-        partialSums: PartialSums = .f32, axes: [SearchAxis] = SearchAxis.standard, compiledMax: Int = 32,
+        partialSums: PartialSums = .f32, wire: WireFormat = .exact, axes: [SearchAxis] = SearchAxis.standard,
+        compiledMax: Int = 32,
         rules: @escaping @Sendable ([String]) -> LogicalAxisRules
     ) {
         precondition(!profile.workers.isEmpty, "a mesh is chosen for at least one worker")
@@ -41,6 +44,7 @@ public struct MeshSearch: Sendable {
         self.memoryLimits = memoryLimits + Array(repeating: nil, count: missing)
         self.objective = objective
         self.partialSums = partialSums
+        self.wire = wire
         self.axes = axes
         self.compiledMax = compiledMax
         self.rules = rules
@@ -135,7 +139,7 @@ public struct MeshSearch: Sendable {
         for attempt in 0..<6 {
             let compiled = try Self.compile(
                 workload, mesh: Mesh(candidate.axes, speeds: speeds), rules: rules(candidate.axes.map(\.name)),
-                options: CompilerOptions(partialSums: partialSums, links: machines.linkCosts))
+                options: CompilerOptions(partialSums: partialSums, wire: wire, links: machines.linkCosts))
             let needs = candidate.numbers.indices.map { rank in
                 CostModel.peakByteCount(
                     of: compiled.map { $0.locals[rank] }, promptCount: workload.pictures)

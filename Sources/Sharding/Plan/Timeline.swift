@@ -144,8 +144,15 @@ private struct Simulation {
         let messages = local.messages(sentBy: index)
         if !messages.isEmpty {
             let worker = profile.workers[device]
-            // Only the parts of a common message are copied together; others leave from where they are.
-            let copied = messages.reduce(0) { $0 + ($1.parts.count > 1 ? 2 * $1.byteCount : 0) }
+            // Only the parts of a common message are copied together, and int8 is written; others leave from where they are.
+            let copied = messages.reduce(0) { sum, message in
+                message.parts.reduce(sum) { sum, part in
+                    let exchange = local.exchanges[part.exchange]
+                    let dtype = local.buffers[exchange.source].dtype
+                    if exchange.wire == .int8 { return sum + exchange.codingByteCount(of: part.transfer, dtype: dtype) }
+                    return sum + (message.parts.count > 1 ? 2 * part.byteCount : 0)
+                }
+            }
             spend(
                 device, instruction, .send, worker.instructionSeconds + Double(copied) / worker.memoryBandwidth)
         }
@@ -162,19 +169,21 @@ private struct Simulation {
         sent[device][index] = clocks[device]
     }
 
-    /// Bytes that adding up what arrived reads and writes, and that taking a common message apart and copying what stays
-    /// do; that plain data gets to its place is in the link's figures.
+    /// Bytes that adding up what arrived reads and writes, and that taking a common message apart, reading int8 and copying
+    /// what stays do; that plain data gets to its place is in the link's figures.
     private func combining(_ index: Int, _ local: LocalProgram) -> Double {
         let isCommon = !local.exchanges[index].fused.isEmpty
         return local.exchangeIndices(startedBy: index).reduce(0) { sum, index in
             let exchange = local.exchanges[index]
             let dtype = local.buffers[exchange.source].dtype
-            let received = exchange.receives.reduce(0) { $0 + exchange.byteCount(of: $1, dtype: dtype) }
+            let received = exchange.receives.reduce(0) { $0 + exchange.plainByteCount(of: $1, dtype: dtype) }
+            let decoded = exchange.receives.reduce(0) { $0 + exchange.codingByteCount(of: $1, dtype: dtype) }
+            let copied = exchange.copies.reduce(0) { $0 + 2 * $1.from.elementCount * dtype.byteCount }
             if exchange.reduction == nil {
-                let copied = exchange.copies.reduce(0) { $0 + 2 * $1.from.elementCount * dtype.byteCount }
-                return sum + Double(copied + (isCommon ? 2 * received : 0))
+                return sum + Double(copied + (isCommon && exchange.wire == .exact ? 2 * received : decoded))
             }
-            return sum + Double(received + 2 * local.buffers[exchange.destination].byteCount)
+            let rounded = exchange.wire == .exact ? 0 : copied * (local.buffers[exchange.source].nodes?.count ?? 1)
+            return sum + Double(received + decoded + rounded + 2 * local.buffers[exchange.destination].byteCount)
         }
     }
 

@@ -66,7 +66,8 @@ struct CollectiveFusion {
         var group = Group(
             members: [exchange], place: step, ready: ready(collective, at: step),
             deadline: deadline(collective, after: step),
-            byteCount: collective.moves.messageElementMax * elementSize(exchange), peers: collective.moves.peers)
+            byteCount: partitioned.byteCount(collective.moves.messageElementMax, of: collective),
+            peers: collective.moves.peers)
         let isFixed =
             collective.moves.isLocal || uses.isReplaced[collective.source] || uses.isReplaced[collective.destination]
         if isFixed { (group.ready, group.deadline) = (step, step) }
@@ -144,7 +145,7 @@ struct CollectiveFusion {
     }
 
     private func elementSize(_ exchange: Int) -> Int {
-        partitioned.buffers[partitioned.exchanges[exchange].source].type.dtype.byteCount
+        partitioned.elementByteCount(of: partitioned.exchanges[exchange])
     }
 
     // MARK: Writing

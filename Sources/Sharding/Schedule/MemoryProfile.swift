@@ -60,10 +60,7 @@ struct MemoryProfile {
     /// Staging bytes of exchanges that travel together.
     func staging(_ exchanges: [Int]) -> Int {
         exchanges.reduce(0) { sum, index in
-            let collective = partitioned.exchanges[index]
-            return sum
-                + collective.moves.stagingByteCountMax(
-                    elementSize: partitioned.buffers[collective.source].type.dtype.byteCount)
+            sum + partitioned.stagingByteCount(of: partitioned.exchanges[index], device: nil)
         }
     }
 

@@ -125,8 +125,7 @@ struct MessageOverlap {
         result.use = max(result.use, place)
         let messageByteCount = members.reduce(0) { sum, index in
             let collective = partitioned.exchanges[index]
-            let size = partitioned.buffers[collective.source].type.dtype.byteCount
-            return sum + collective.moves.messageElementMax * size
+            return sum + partitioned.byteCount(collective.moves.messageElementMax, of: collective)
         }
         if messageByteCount > Self.messageByteCountMax { (result.ready, result.use) = (place, place) }
         return result

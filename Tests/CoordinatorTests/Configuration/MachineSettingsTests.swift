@@ -117,6 +117,35 @@ import Testing
         #expect("\(error)".contains("activations"))
     }
 
+    @Test func messagesAsInt8AreAskedForByNameAndThePlanSaysSo() throws {
+        let file = "model: {preset: amused-256}\nmesh: {model: 2}\n"
+        let usual = try ClusterConfiguration.parse(file)
+        #expect(usual.compilerOptions.wire == .exact)
+        let asked = try ClusterConfiguration.parse(file + "wire: int8\n")
+        #expect(asked.compilerOptions.wire == .int8 && asked.warnings.isEmpty)
+        let (plan, plain) = (try asked.plan(), try usual.plan())
+        #expect(plan.inexactSettings == ["wire: int8"])
+        #expect(plan.text().hasSuffix("These settings change pixels between meshes: wire: int8"))
+        // Partial sums of four bytes and results of two become one and a thirty-second each.
+        #expect(2 * plan.programs[1].sentBytes.reduce(0, +) < plain.programs[1].sentBytes.reduce(0, +))
+    }
+
+    @Test(arguments: ["dtype: f32}\nmesh: {model: 2}", "dtype: bf16}\nmesh: {model: 1}"])
+    func messagesAsInt8WhereThereAreNoneGetAWarning(file: String) throws {
+        let configuration = try ClusterConfiguration.parse("model: {preset: amused-tiny, \(file)\nwire: int8\n")
+        #expect(configuration.warnings.map(\.keyPath) == ["wire"])
+        #expect(configuration.warnings.contains { "\($0)".contains("has no effect") })
+        #expect(configuration.inexactSettings.isEmpty && configuration.compilerOptions.wire == .exact)
+    }
+
+    @Test func allProblemsOfHowThingsTravelAreSaidAtOnce() {
+        let error = #expect(throws: ConfigurationError.self) {
+            try ClusterConfiguration.parse("model: {preset: amused-tiny}\nwire: int4\npartial_sums: f16\n")
+        }
+        #expect("\(error, default: "")".contains("exact") && "\(error, default: "")".contains("activations"))
+        #expect("\(error, default: "")".contains("int4") && "\(error, default: "")".contains("f16"))
+    }
+
     @Test func aProfileReadsBackAsItWasWritten() throws {
         let bytes = ProfileFile.encode(sample())
         #expect(try ProfileFile.decode(bytes, path: "p.json") == sample())

@@ -166,7 +166,7 @@ struct BlockFactors {
             guard case .exchange(let index) = entry, !partitioned.exchanges[index].moves.isLocal else { continue }
             let collective = partitioned.exchanges[index]
             let source = partitioned.buffers[collective.source]
-            let bytes = collective.moves.messageElementMax * source.type.dtype.byteCount
+            let bytes = partitioned.byteCount(collective.moves.messageElementMax, of: collective)
             for dim in source.type.dims.indices {
                 let granules = source.boxes.reduce(0) {
                     max($0, source.type.dims[dim].granules(in: $1.ranges[dim]))

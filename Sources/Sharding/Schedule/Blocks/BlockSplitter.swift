@@ -198,6 +198,7 @@ struct BlockSplitter {
                 part.moves = moves.move(from: from, to: sets[block], &geometry)
             }
             if part.moves.isLocal { (part.kind, part.axes) = (.slice, []) }
+            if part.wire == .int8, !result.partitioned.canTravelAsInt8(part) { part.wire = .exact }
             append(part, block: block)
             made.buffers.append(part.destination)
         }
@@ -215,7 +216,9 @@ struct BlockSplitter {
             relayed[collective.destination] = parts.buffers.map { ranges(of: $0, parts.dim) }
             return parts.buffers.map { buffer in
                 let own = self.partial(partial, set: result.partitioned.buffers[buffer].set)
-                return geometry.pieces(of: own, rank: destination.type.rank)
+                return geometry.pieces(
+                    of: own, rank: destination.type.rank,
+                    columnUnit: collective.wire.columnUnit(destination.type.sizes.last ?? 1))
             }
         }
         let own = isParallel ? parts.buffers.map { ranges(of: $0, parts.dim) } : nil

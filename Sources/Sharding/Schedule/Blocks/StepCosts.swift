@@ -71,25 +71,29 @@ struct StepCosts {
         for device in locals.indices {
             let worker = machines.workers[device]
             var sent: [Int: Int] = [:]
-            var combined = 0
+            var (combined, copied) = (0, 0)
             for collective in group.map({ partitioned.exchanges[$0] }) {
-                let (side, size) = (
-                    collective.moves.sides[device], partitioned.buffers[collective.source].type.dtype.byteCount
-                )
+                let (side, isExact) = (collective.moves.sides[device], collective.wire == .exact)
+                let size = partitioned.buffers[collective.source].type.dtype.byteCount
                 for send in side.sends {
-                    sent[send.peer, default: 0] += send.box.elementCount * send.partials * size
+                    let elements = send.box.elementCount * send.partials
+                    let bytes = partitioned.byteCount(elements, of: collective)
+                    sent[send.peer, default: 0] += bytes
+                    copied += isExact ? (group.count > 1 ? 2 * bytes : 0) : bytes + elements * size
                 }
+                let received = side.receives.reduce(0) { $0 + $1.box.elementCount * $1.partials }
+                if !isExact { combined += partitioned.byteCount(received, of: collective) + received * size }
+                let kept = side.copies.reduce(0) { $0 + 2 * $1.from.elementCount * size }
                 guard collective.partial == nil else {
-                    combined += side.receives.reduce(0) { $0 + $1.box.elementCount * $1.partials * size }
-                    combined += 2 * locals[device].buffers[collective.destination].byteCount
+                    if !isExact { combined += kept * (locals[device].buffers[collective.source].nodes?.count ?? 1) }
+                    combined += received * size + 2 * locals[device].buffers[collective.destination].byteCount
                     continue
                 }
-                combined += side.copies.reduce(0) { $0 + 2 * $1.from.elementCount * size }
+                combined += kept
             }
             result.combine = max(
                 result.combine, worker.instructionSeconds + Double(combined) / worker.memoryBandwidth)
             if sent.isEmpty { continue }
-            let copied = group.count > 1 ? 2 * sent.values.reduce(0, +) : 0
             result.send = max(result.send, worker.instructionSeconds + Double(copied) / worker.memoryBandwidth)
             var transfer = 0.0
             for (peer, bytes) in sent.sorted(by: { $0.key < $1.key }) {
