@@ -10,11 +10,13 @@ public final class Context: @unchecked Sendable {
     package static let requiredVersion = (major: 4, minor: 3, patch: 4)
 
     let pointer: UnsafeMutableRawPointer
+    /// Says who may connect, where there is a key.
+    private let admission: Admission?
 
-    /// Starts a context with one I/O thread.
+    /// Starts a context with one I/O thread; with a key its sockets can admit those who have it.
     ///
     /// Throws where the installed library is too old.
-    public init() throws(TransportError) {
+    public init(key: ClusterKey? = nil) throws(TransportError) {
         let found = Self.version
         guard found >= Self.requiredVersion else {
             let required = Self.requiredVersion
@@ -22,12 +24,19 @@ public final class Context: @unchecked Sendable {
                 found: Self.libraryVersion, required: "\(required.major).\(required.minor).\(required.patch)")
         }
         guard let pointer = zmq_ctx_new() else { throw .lastFailure("making a ZeroMQ context", at: "this process") }
+        do throws(TransportError) {
+            if let key { admission = try Admission(context: pointer, key: key) } else { admission = nil }
+        } catch {
+            zmq_ctx_term(pointer)
+            throw error
+        }
         self.pointer = pointer
     }
 
     deinit {
         // Sockets hold a reference to their context, so all are closed here and this ends within their linger period.
         while zmq_ctx_term(pointer) != 0, zmq_errno() == EINTR {}
+        admission?.join()
     }
 
     /// Version of the installed library, for `doctor` and the log.
