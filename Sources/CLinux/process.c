@@ -35,7 +35,8 @@ int32_t clinux_cpu_count(void) {
 
 int32_t clinux_pipe(int32_t ends[2]) { return pipe2(ends, O_CLOEXEC) == 0 ? 0 : -errno; }
 
-int32_t clinux_spawn(const char *file, char *const arguments[], char *const environment[], int32_t output) {
+int32_t clinux_spawn(
+    const char *file, char *const arguments[], char *const environment[], int32_t input, int32_t output) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
@@ -49,7 +50,9 @@ int32_t clinux_spawn(const char *file, char *const arguments[], char *const envi
         posix_spawn_file_actions_destroy(&actions);
         return -error;
     }
-    if (error == 0) error = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (error == 0)
+        error = input < 0 ? posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+                          : posix_spawn_file_actions_adddup2(&actions, input, 0);
     if (error == 0) error = posix_spawn_file_actions_adddup2(&actions, output, 1);
     if (error == 0) error = posix_spawn_file_actions_adddup2(&actions, output, 2);
     if (error == 0) error = posix_spawn_file_actions_addclosefrom_np(&actions, 3);

@@ -40,7 +40,7 @@ public final class RuntimeEngine: RankEngine {
         self.assign = assign
         fabric = try ZeroMQFabric(
             rank: assign.rank, bind: settings.dataHost, advertise: settings.dataAdvertise, carrier: assign.carrier,
-            abortFlag: abortFlag)
+            key: settings.key, encryption: assign.linkEncryption, abortFlag: abortFlag)
         fabric.sendDeadline = assign.callDeadline
         threads = ThreadPool(threads: assign.threads > 0 ? assign.threads : HostFacts.cpuCount)
     }
@@ -54,7 +54,8 @@ public final class RuntimeEngine: RankEngine {
         try fabric.connect(peers: peers, epoch: epoch)
         for (peer, carrier) in fabric.carriers.sorted(by: { $0.key < $1.key }) {
             let reason = fabric.refusals[peer].map { " (\($0))" } ?? ""
-            logger.info("data to and from rank \(peer) is carried by \(carrier.rawValue)\(reason)")
+            let cipher = fabric.encryptedPeers.contains(peer) ? ", encrypted" : ""
+            logger.info("data to and from rank \(peer) is carried by \(carrier.rawValue)\(cipher)\(reason)")
         }
     }
 

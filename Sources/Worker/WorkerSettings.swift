@@ -1,3 +1,5 @@
+public import Transport
+
 /// How a worker finds its cluster.
 public struct WorkerSettings: Sendable {
     /// The coordinator's control endpoint ("tcp://host:port").
@@ -14,11 +16,13 @@ public struct WorkerSettings: Sendable {
     public var modelHash: String
     /// How long to wait for the coordinator's first word.
     public var joinDeadline: Duration
+    /// What it shows to the coordinator and its peers; nil: the cluster has no key.
+    public var key: ClusterKey?
 
     /// Makes settings.
     public init(
         connect: String, name: String, clusterID: String, dataHost: String = "127.0.0.1", dataAdvertise: String? = nil,
-        modelHash: String = "", joinDeadline: Duration = .seconds(30)
+        modelHash: String = "", joinDeadline: Duration = .seconds(30), key: ClusterKey? = nil
     ) {
         self.connect = connect
         self.name = name
@@ -27,5 +31,6 @@ public struct WorkerSettings: Sendable {
         self.dataAdvertise = dataAdvertise
         self.modelHash = modelHash
         self.joinDeadline = joinDeadline
+        self.key = key
     }
 }

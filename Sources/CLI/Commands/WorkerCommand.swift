@@ -1,6 +1,8 @@
 import ArgumentParser
+import Coordinator
 import Logging
 import Protocol
+import Transport
 import Worker
 
 /// `tessera worker`.
@@ -14,8 +16,12 @@ struct WorkerCommand: AsyncParsableCommand {
 
               tessera worker --connect tcp://127.0.0.1:29600 --name worker-3 --cluster-id demo
 
+            A cluster with a key takes only workers that have it: --key-file names a copy of the file that 'tessera key' \
+            has made, or '-' for a line of standard input. Where other machines can reach --data-host, there must be a key, \
+            or --key-file none, which says that everybody there is trusted.
+
             Threads and memory limit come from the cluster file. Twins in the environment: TESSERA_WORKER_CONNECT, \
-            TESSERA_WORKER_NAME, TESSERA_WORKER_CLUSTER_ID and TESSERA_WORKER_DATA_HOST.
+            TESSERA_WORKER_NAME, TESSERA_WORKER_CLUSTER_ID, TESSERA_WORKER_DATA_HOST and TESSERA_WORKER_KEY_FILE.
             """)
 
     @Option(help: ArgumentHelp("The coordinator's control address.", valueName: "tcp://host:port"))
@@ -29,6 +35,10 @@ struct WorkerCommand: AsyncParsableCommand {
 
     @Option(help: "Address or interface of this machine that the other workers reach.")
     var dataHost = "127.0.0.1"
+
+    @Option(
+        help: ArgumentHelp("The cluster's key; '-': standard input, 'none': it has none.", valueName: "file"))
+    var keyFile: String?
 
     @OptionGroup var log: LogOptions
 
@@ -45,10 +55,32 @@ struct WorkerCommand: AsyncParsableCommand {
 
     func run() async throws {
         try ParentGuard.bind()
-        let settings = WorkerSettings(connect: connect, name: name, clusterID: clusterID, dataHost: dataHost)
+        let settings = Worker.WorkerSettings(
+            connect: connect, name: name, clusterID: clusterID, dataHost: dataHost, key: try clusterKey())
         let logger = log.logger(text: .warning, json: .info)
         let end = try await WorkerService(settings: settings, logger: logger).run()
         if !end.isOrderly { throw Ended(description: "worker \(name): \(end)") }
+    }
+
+    /// What the cluster knows its members by; nil where it has no key.
+    private func clusterKey() throws -> ClusterKey? {
+        switch keyFile {
+        case nil:
+            if !NetworkAddress(host: dataHost, port: 0).isLoopback { throw OpenAddress(host: dataHost) }
+            return nil
+        case "none": return nil
+        case "-": return try ClusterKeyFile.readInput()
+        case let path?: return try ClusterKeyFile.read(path)
+        }
+    }
+
+    /// Other machines can reach the worker, and nothing keeps them out.
+    struct OpenAddress: Error, CustomStringConvertible {
+        let host: String
+        var description: String {
+            "other machines can reach --data-host \(host): name the cluster's key with --key-file, or say '--key-file "
+                + "none' if everybody there is trusted"
+        }
     }
 
     /// The worker ended for another reason than its coordinator's word.

@@ -11,7 +11,7 @@ enum CalibrateSession {
     ) async throws -> MachineProfile {
         let signals = StopSignals()
         let logger = TerminalLog.logger(level: .critical)
-        var settings = configuration.settings(
+        var settings = try configuration.settings(
             bind: NetworkAddress(host: configuration.control.host, port: 0).endpoint, modelHash: "")
         settings.modelHash = nil
         // The measurements' own weights are no part of what a worker may hold.

@@ -38,7 +38,8 @@ enum GenerateSession {
         try await signals.stopping(after: 1) {
             var start = 0
             if trace == nil && mayRun(configuration.control) {
-                let client = ClusterClient(endpoint: configuration.control.endpoint, logger: logger)
+                let client = ClusterClient(
+                    endpoint: configuration.control.endpoint, key: try configuration.clusterKey(), logger: logger)
                 do {
                     for (index, order) in orders.enumerated() {
                         let pictures = try await client.generate(order, patience: helloDeadline) { show($0, progress) }
@@ -68,7 +69,7 @@ enum GenerateSession {
         let configuration = try configuration.resolvedForStart()
         let studio = try Studio(configuration: configuration, progress: progress)
         for order in orders { try studio.check(order) }
-        let settings = configuration.settings(
+        let settings = try configuration.settings(
             bind: NetworkAddress(host: configuration.control.host, port: 0).endpoint, modelHash: studio.modelHash)
         let count = configuration.workers.count
         Terminal.shared.note("starting \(count == 1 ? "1 worker" : "\(count) workers") for this call")

@@ -211,11 +211,12 @@ public actor Cluster {
     private func listen() throws(ClusterError) {
         let server: ControlServer
         do {
-            server = try ControlServer(bind: settings.bind, logger: logger)
+            server = try ControlServer(bind: settings.bind, key: settings.key, logger: logger)
         } catch {
             throw .endpoint(error.description)
         }
         self.server = server
+        if let key = settings.key { logger.info("members are known by \(key)") }
         // The cluster's own service: it runs from start to shutdown, whatever becomes of the task that started it.
         let (events, stream, signals) = (server.events, signalStream, signals)
         // All news in one order: what came before a look at the clock is taken before it, for news that waits is no silence.
@@ -245,7 +246,7 @@ public actor Cluster {
         guard let launcher, let endpoint = server?.endpoint else {
             throw .launchFailed(worker: name, reason: "the cluster has no launcher")
         }
-        let order = LaunchOrder(name: name, connect: endpoint, clusterID: settings.name)
+        let order = LaunchOrder(name: name, connect: endpoint, clusterID: settings.name, key: settings.key)
         let signals = signals
         members[index].process = try launcher.launch(order) {
             signals.yield(.exited(index: index, generation: generation, $0))
@@ -257,7 +258,7 @@ public actor Cluster {
             rank: index, deviceCount: members.count, dtype: settings.dtype, threads: members[index].spec.threads,
             memoryLimit: members[index].spec.memoryLimit, heartbeat: settings.heartbeat,
             silence: settings.coordinatorSilence, callDeadline: settings.peerDeadline,
-            carrier: settings.carrier)
+            carrier: settings.carrier, linkEncryption: settings.linkEncryption)
     }
 
     /// Orders all workers to connect to each other in a new epoch.

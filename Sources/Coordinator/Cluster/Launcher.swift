@@ -1,3 +1,5 @@
+public import Transport
+
 /// What a worker's process is started with.
 public struct LaunchOrder: Sendable, Hashable {
     /// The worker's name.
@@ -6,12 +8,17 @@ public struct LaunchOrder: Sendable, Hashable {
     public var connect: String
     /// Which cluster.
     public var clusterID: String
+    /// What it shows to the coordinator and its peers; nil: the cluster has no key.
+    ///
+    /// It goes to a process through its standard input, as ``ClusterKey/line``, never through arguments or the environment.
+    public var key: ClusterKey?
 
     /// Makes an order.
-    public init(name: String, connect: String, clusterID: String) {
+    public init(name: String, connect: String, clusterID: String, key: ClusterKey? = nil) {
         self.name = name
         self.connect = connect
         self.clusterID = clusterID
+        self.key = key
     }
 }
 

@@ -3,9 +3,9 @@ import Glibc
 public import Logging
 import Transport
 
-/// Starts workers as processes of this machine: `<executable> worker --connect … --name … --cluster-id …`.
+/// Starts workers as processes of this machine: `<executable> worker --connect … --name … --cluster-id … --key-file …`.
 ///
-/// Each is in a process group of its own, so that a signal from the terminal reaches only the coordinator, which then
+/// A cluster's key is written to their standard input. /// Each is in a process group of its own, so that a signal from the terminal reaches only the coordinator, which then
 /// ends its workers in order; and each ends with the coordinator's process whatever ends that (see `ParentGuard`).
 public struct LocalLauncher: Launcher {
     /// Program to start.
@@ -33,11 +33,12 @@ public struct LocalLauncher: Launcher {
         let words =
             arguments ?? [
                 "worker", "--connect", order.connect, "--name", order.name, "--cluster-id", order.clusterID,
+                "--key-file", order.key == nil ? "none" : "-",
             ]
         var variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         variables["TESSERA_PARENT_PID"] = "\(getpid())"
         return try LocalProcess(
-            name: order.name, executable: executable, arguments: words, environment: variables, logger: logger,
-            ended: ended)
+            name: order.name, executable: executable, arguments: words, environment: variables,
+            input: order.key.map { Array($0.line.utf8) } ?? [], logger: logger, ended: ended)
     }
 }

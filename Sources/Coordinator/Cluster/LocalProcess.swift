@@ -21,12 +21,12 @@ final class LocalProcess: LaunchedWorker {
 
     private let state: ConditionLock<State>
 
-    /// Starts a process.
+    /// Starts a process that finds `input`, at most 4096 bytes, on its standard input.
     ///
     /// Throws ``ClusterError/launchFailed(worker:reason:)`` where the system does not start it.
     init(
-        name: String, executable: String, arguments: [String], environment: [String: String], logger: Logger,
-        ended: @escaping @Sendable (WorkerExit) -> Void
+        name: String, executable: String, arguments: [String], environment: [String: String], input: [UInt8] = [],
+        logger: Logger, ended: @escaping @Sendable (WorkerExit) -> Void
     ) throws(ClusterError) {
         let state = ConditionLock(State.starting)
         self.state = state
@@ -36,7 +36,7 @@ final class LocalProcess: LaunchedWorker {
         do {
             // Detached on release; it ends after the process has.
             _ = try NamedThread(name: "launch-\(name)") {
-                Self.watch(state, executable, arguments, environment, log, ended)
+                Self.watch(state, executable, arguments, environment, input, log, ended)
             }
         } catch {
             throw .launchFailed(worker: name, reason: error.description)
@@ -63,7 +63,7 @@ final class LocalProcess: LaunchedWorker {
 
     private static func watch(
         _ state: ConditionLock<State>, _ executable: String, _ arguments: [String], _ environment: [String: String],
-        _ logger: Logger, _ ended: @Sendable (WorkerExit) -> Void
+        _ input: [UInt8], _ logger: Logger, _ ended: @Sendable (WorkerExit) -> Void
     ) {
         var ends: [Int32] = [-1, -1]
         let code = clinux_pipe(&ends)
@@ -71,7 +71,7 @@ final class LocalProcess: LaunchedWorker {
             return state.update { $0 = .failed("no pipe for its output: \(String(cString: strerror(-code)))") }
         }
         defer { close(ends[0]) }
-        let process = spawn(executable, arguments, environment, output: ends[1])
+        let process = spawn(executable, arguments, environment, input: input, output: ends[1])
         guard process > 0 else {
             close(ends[1])
             return state.update { $0 = .failed("\(executable): \(String(cString: strerror(-process)))") }
@@ -119,12 +119,27 @@ final class LocalProcess: LaunchedWorker {
 
     /// The process id, or a negative error number.
     private static func spawn(
-        _ executable: String, _ arguments: [String], _ environment: [String: String], output: Int32
+        _ executable: String, _ arguments: [String], _ environment: [String: String], input: [UInt8], output: Int32
     ) -> pid_t {
+        var source: Int32 = -1
+        if !input.isEmpty {
+            var ends: [Int32] = [-1, -1]
+            let code = clinux_pipe(&ends)
+            guard code == 0 else { return code }
+            // A pipe takes a page before anybody reads.
+            let count = write(ends[1], input, input.count)
+            close(ends[1])
+            source = ends[0]
+            guard count == input.count else {
+                close(source)
+                return -EIO
+            }
+        }
+        defer { if source >= 0 { close(source) } }
         var words: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) } + [nil]
         var variables: [UnsafeMutablePointer<CChar>?] =
             environment.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for text in words + variables { free(text) } }
-        return clinux_spawn(executable, &words, &variables, output)
+        return clinux_spawn(executable, &words, &variables, source, output)
     }
 }

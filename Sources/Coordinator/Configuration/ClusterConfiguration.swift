@@ -37,6 +37,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
     public var dataPlane: DataPlaneSettings
     /// Where the coordinator listens for workers and clients.
     public var control: NetworkAddress
+    /// What protects the links.
+    public var security: SecuritySettings
     /// Where and for whom the HTTP server works.
     public var server: ServerSettings
     /// What is allowed but doubtful.
@@ -65,6 +67,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         links: LinkSettings = LinkSettings(), partialSums: PartialSums = .f32, measured: MachineProfile? = nil,
         overlap: Overlap = .auto,
         dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
+        security: SecuritySettings = SecuritySettings(),
         server: ServerSettings = ServerSettings(), warnings: [ConfigurationProblem] = []
     ) {
         precondition(workers.count == mesh.deviceCount, "a cluster has one worker a device")
@@ -83,6 +86,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         self.restarts = restarts
         self.dataPlane = dataPlane
         self.control = control
+        self.security = security
         self.server = server
         self.warnings = warnings
     }

@@ -14,7 +14,7 @@ struct ConfigurationDecoder {
 
     private static let keys = [
         "name", "model", "generation", "mesh", "objective", "rules", "overrides", "partial_sums", "workers", "links",
-        "profile", "overlap", "data_plane", "control", "server",
+        "profile", "overlap", "data_plane", "control", "security", "server",
     ]
 
     /// The configuration; nil where something without which it cannot exist is wrong (and noted).
@@ -37,6 +37,7 @@ struct ConfigurationDecoder {
         let axes = automatic == nil ? written : workers.map { [Mesh.Axis("data", $0.count)] }
         let dataPlane = dataPlane(top)
         let control = address(top, "control", default: ClusterConfiguration.defaultControl)
+        let security = security(top, control: control, dataHost: dataPlane.host)
         let server = server(top)
         if control.port == server.address.port, control.port != 0, server.isEnabled {
             reader.note(
@@ -48,7 +49,7 @@ struct ConfigurationDecoder {
             name: name, model: model, generation: generation, mesh: Mesh(axes, speeds: workers.map(\.speed)),
             rules: rules, launcher: launcher, workers: workers, restarts: restarts, automatic: automatic,
             links: links, partialSums: partialSums(top, dtype: model.dtype), measured: profile?.profile,
-            overlap: overlap(top), dataPlane: dataPlane, control: control, server: server)
+            overlap: overlap(top), dataPlane: dataPlane, control: control, security: security, server: server)
     }
 
     // MARK: Model
