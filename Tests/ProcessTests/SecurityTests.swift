@@ -34,15 +34,14 @@ import Testing
         let keyed = try Self.picture(["-c", file] + port, atelier) { #expect(!$0.contains("starting")) }
         #expect(try pixels(keyed) == pixels(plain))
         // Without the key, or with another, nobody orders or works.
-        for (settings, text) in [
-            (["--set", "security.key_file=\(atelier.path("other.key"))"], "cluster key"),
-            (["--set", "security=none"], ""),
+        for settings in [
+            ["--set", "security.key_file=\(atelier.path("other.key"))"], ["--set", "security=none"],
         ] {
             let bare = try atelier.cluster(lines)
             let outcome = try ObservedCommand.run(
                 ["generate", "x", "-c", bare, "-o", atelier.path("no.png")] + port + settings)
             #expect(outcome.code == 1 && outcome.errors.contains("key"), "\(outcome.errors)")
-            #expect(outcome.errors.contains(text) && !outcome.errors.contains("starting"), "\(outcome.errors)")
+            #expect(!outcome.errors.contains("starting"), "\(outcome.errors)")
         }
         let worker = [
             "worker", "--connect", "tcp://127.0.0.1:\(cluster.port)", "--name", "worker-0", "--cluster-id", "harbour",

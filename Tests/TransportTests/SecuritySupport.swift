@@ -32,7 +32,7 @@ final class LogLines: Sendable {
     }
 }
 
-/// A port that passes one connection on to another and keeps what it hears.
+/// A port that passes connections on to another, one after the other, and keeps what it hears.
 final class Wiretap: Sendable {
     /// Where to connect.
     let endpoint: String
@@ -54,25 +54,31 @@ final class Wiretap: Sendable {
         self.endpoint = "tcp://127.0.0.1:\(UInt16(bigEndian: own.sin_port))"
         let heard = heard
         _ = try NamedThread(name: "wiretap") {
-            let near = accept(listener, nil, nil)
-            let far = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            var address = Self.loopback(port)
-            let isConnected = withUnsafePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    connect(far, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            while true {
+                let near = accept(listener, nil, nil)
+                guard near >= 0 else { break }
+                let far = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+                var address = Self.loopback(port)
+                let isConnected = withUnsafePointer(to: &address) { pointer in
+                    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                        connect(far, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+                    }
                 }
+                if isConnected { Self.pass(near, far) { bytes in heard.update { $0.bytes += bytes } } }
+                close(near)
+                close(far)
             }
-            if isConnected { Self.pass(near, far) { bytes in heard.update { $0.bytes += bytes } } }
-            close(near)
-            close(far)
             heard.update { $0.isOver = true }
         }
     }
 
     deinit { close(listener) }
 
-    /// Waits for the end of the connection; what was said in both directions.
-    func end() -> [UInt8] { heard.wait { $0.isOver ? $0.bytes : nil } }
+    /// Waits for the end of the connection, and takes no more; what was said in both directions.
+    func end() -> [UInt8] {
+        shutdown(listener, Int32(SHUT_RDWR))
+        return heard.wait { $0.isOver ? $0.bytes : nil }
+    }
 
     private static func pass(_ near: Int32, _ far: Int32, _ hear: ([UInt8]) -> Void) {
         var items = [near, far].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }

@@ -16,7 +16,9 @@ enum HandshakeFailure: Hashable {
     /// For logs; `hasKey` is this side's.
     func reason(hasKey: Bool) -> String {
         switch self {
-        case .brokenOff(let code): "it was broken off (\(String(cString: strerror(code)).lowercased()))"
+        case .brokenOff(let code):
+            "it broke off the handshake (\(String(cString: strerror(code)).lowercased()))"
+                + (hasKey ? ", as one with another key does" : "")
         case .cipher: "it has another key"
         case .mechanism: hasKey ? "it has no key" : "it has a key, and this process has none"
         case .other(let code): "the other side does not speak the same protocol (code \(code))"
