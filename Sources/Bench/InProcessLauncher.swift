@@ -22,7 +22,8 @@ public struct InProcessLauncher: Launcher {
     public func launch(
         _ order: LaunchOrder, ended: @escaping @Sendable (WorkerExit) -> Void
     ) throws(ClusterError) -> any LaunchedWorker {
-        let settings = WorkerSettings(connect: order.connect, name: order.name, clusterID: order.clusterID)
+        let settings = WorkerSettings(
+            connect: order.connect, name: order.name, clusterID: order.clusterID, key: order.key)
         let service = WorkerService(settings: settings, logger: logger)
         // Ends with the cluster, which tells it to or cancels it. As in a process of its own, nothing that this one
         // computes delays the news of its end.

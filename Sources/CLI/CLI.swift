@@ -13,6 +13,7 @@ struct Tessera: AsyncParsableCommand {
             One YAML file describes a cluster: the model, the mesh of devices and the workers. Each command takes it.
 
               tessera validate cluster.yaml          Is the file right?
+              tessera key --out cluster.key          A key for a cluster of several machines.
               tessera plan cluster.yaml              What will each worker do?
               tessera calibrate cluster.yaml         What can the workers do?
               tessera generate "a red fox in snow"   One picture.
@@ -30,8 +31,8 @@ struct Tessera: AsyncParsableCommand {
         subcommands: [
             UpCommand.self, StatusCommand.self, TopCommand.self, GenerateCommand.self, BatchCommand.self,
             PlanCommand.self, CalibrateCommand.self,
-            BenchCommand.self, ValidateCommand.self, ExportCommand.self, DoctorCommand.self, WorkerCommand.self,
-            VersionCommand.self,
+            BenchCommand.self, ValidateCommand.self, ExportCommand.self, KeyCommand.self, DoctorCommand.self,
+            WorkerCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

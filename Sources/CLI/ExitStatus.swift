@@ -4,6 +4,7 @@ import Models
 import Protocol
 import Server
 import Sharding
+import Transport
 
 /// What the process tells its caller.
 enum ExitStatus: Int32 {
@@ -27,7 +28,7 @@ enum ExitStatus: Int32 {
         // The file's rules, each right by itself, do not fit the model or each other; or its keys, or its jobs file,
         // are not usable.
         if error is ShardingError || error is MeshSearchError || error is KeyRingError
-            || error is JobStoreError
+            || error is JobStoreError || error is ClusterKeyError || error is WorkerCommand.OpenAddress
         {
             Terminal.shared.note("tessera: error: \(error)")
             return .configuration

@@ -35,8 +35,8 @@ int32_t clinux_cpu_count(void) {
 
 int32_t clinux_pipe(int32_t ends[2]) { return pipe2(ends, O_CLOEXEC) == 0 ? 0 : -errno; }
 
-int32_t clinux_spawn(const char *file, char *const arguments[], char *const environment[], int32_t input,
-                      int32_t output) {
+int32_t clinux_spawn(
+    const char *file, char *const arguments[], char *const environment[], int32_t input, int32_t output) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;

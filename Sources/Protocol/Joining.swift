@@ -56,11 +56,14 @@ public struct Assign: Sendable, Hashable {
     public var callDeadline: Duration
     /// What shall carry data between workers.
     public var carrier: Carrier
+    /// Which links between workers are encrypted, where the cluster has a key.
+    public var linkEncryption: LinkEncryption
 
     /// Makes an assignment.
     public init(
         rank: Int, deviceCount: Int, dtype: DType, threads: Int, memoryLimit: Int? = nil, heartbeat: Duration,
-        silence: Duration, callDeadline: Duration, carrier: Carrier = .automatic
+        silence: Duration, callDeadline: Duration, carrier: Carrier = .automatic,
+        linkEncryption: LinkEncryption = .betweenHosts
     ) {
         self.rank = rank
         self.deviceCount = deviceCount
@@ -71,6 +74,7 @@ public struct Assign: Sendable, Hashable {
         self.silence = silence
         self.callDeadline = callDeadline
         self.carrier = carrier
+        self.linkEncryption = linkEncryption
     }
 }
 

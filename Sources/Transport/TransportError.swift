@@ -12,8 +12,12 @@ public enum TransportError: Error, Sendable, Hashable, CustomStringConvertible {
     case deadline(operation: String, peer: Int, tag: FrameTag, after: Duration)
     /// Text that is not an address this transport understands.
     case invalidEndpoint(endpoint: String, reason: String)
+    /// Two processes do not take each other for members of one cluster.
+    case keyMismatch(endpoint: String, reason: KeyMismatch)
     /// The messaging library on this machine has known holes.
     case libraryTooOld(found: String, required: String)
+    /// The messaging library on this machine cannot encrypt.
+    case libraryWithoutCURVE
     /// A message is longer than a frame may describe.
     case messageTooLarge(byteCount: Int, limit: Int)
     /// The ranks were told to share memory and cannot.
@@ -35,7 +39,9 @@ public enum TransportError: Error, Sendable, Hashable, CustomStringConvertible {
         case .connectDeadline: "connectDeadline"
         case .deadline: "deadline"
         case .invalidEndpoint: "invalidEndpoint"
+        case .keyMismatch: "keyMismatch"
         case .libraryTooOld: "libraryTooOld"
+        case .libraryWithoutCURVE: "libraryWithoutCURVE"
         case .messageTooLarge: "messageTooLarge"
         case .noSharedMemory: "noSharedMemory"
         case .notConnected: "notConnected"
@@ -60,8 +66,12 @@ public enum TransportError: Error, Sendable, Hashable, CustomStringConvertible {
                 + "unreachable"
         case .invalidEndpoint(let endpoint, let reason):
             "'\(endpoint)' is not a usable address: \(reason); write tcp://host:port"
+        case .keyMismatch(let endpoint, let reason): reason.describe(endpoint.withoutScheme)
         case .libraryTooOld(let found, let required):
             "libzmq \(found) is installed, which has known security holes; install \(required) or newer"
+        case .libraryWithoutCURVE:
+            "the installed libzmq was built without CURVE, so that links cannot be encrypted; install Debian's libzmq5, or "
+                + "one that was built with libsodium"
         case .messageTooLarge(let byteCount, let limit):
             "a message of \(byteCount) bytes is longer than the limit of \(limit); split the tensor over more devices"
         case .noSharedMemory(let peer, let reason):

@@ -52,8 +52,7 @@ public final class RuntimeEngine: RankEngine {
         self.assign = assign
         fabric = try ZeroMQFabric(
             rank: assign.rank, bind: try settings.boundHost, advertise: try settings.advertisedHost,
-            carrier: assign.carrier,
-            abortFlag: abortFlag)
+            carrier: assign.carrier, key: settings.key, encryption: assign.linkEncryption, abortFlag: abortFlag)
         fabric.sendDeadline = assign.callDeadline
         threads = ThreadPool(threads: assign.threads > 0 ? assign.threads : HostFacts.cpuCount)
     }
@@ -68,7 +67,8 @@ public final class RuntimeEngine: RankEngine {
         wakesPeers = fabric.carriers.values.contains(.zeroMQ)
         for (peer, carrier) in fabric.carriers.sorted(by: { $0.key < $1.key }) {
             let reason = fabric.refusals[peer].map { " (\($0))" } ?? ""
-            logger.info("data to and from rank \(peer) is carried by \(carrier.rawValue)\(reason)")
+            let cipher = fabric.encryptedPeers.contains(peer) ? ", encrypted" : ""
+            logger.info("data to and from rank \(peer) is carried by \(carrier.rawValue)\(cipher)\(reason)")
         }
     }
 

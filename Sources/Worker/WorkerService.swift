@@ -51,7 +51,7 @@ public final class WorkerService: Sendable {
     ///
     /// Throws `TransportError` where the control endpoint is not usable.
     public func run() async throws -> WorkerEnd {
-        let client = try ControlClient(connect: settings.connect, logger: logger)
+        let client = try ControlClient(connect: settings.connect, key: settings.key, logger: logger)
         let (inputs, continuation) = AsyncStream.makeStream(of: Input.self)
         let executor = ThreadExecutor(name: "worker")
         executor.tick(Self.tick) { continuation.yield(.tick) }
@@ -98,6 +98,10 @@ public final class WorkerService: Sendable {
         var end = take(.started)
         if end == nil {
             for await input in inputs {
+                if case .control(.failed(let error)) = input {
+                    end = .failed(error.description)
+                    break
+                }
                 guard let event = event(of: input) else { continue }
                 if case .tick = event, session.isBeatDue(origin.duration(to: clock.now)), let rank {
                     var report = rank.report
@@ -127,11 +131,11 @@ public final class WorkerService: Sendable {
                 } catch {
                     return .undecodable(error)
                 }
-            case .disconnected, .failed: return .disconnected
+            case .disconnected: return .disconnected
             case .handshakeFailed(let reason):
                 logger.warning("the coordinator's endpoint does not answer as one", metadata: ["reason": "\(reason)"])
                 return nil
-            case .connected, .undeliverable: return nil
+            case .connected, .failed, .undeliverable: return nil
             }
         }
     }

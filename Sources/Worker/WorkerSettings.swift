@@ -1,4 +1,4 @@
-import Transport
+public import Transport
 
 /// How a worker finds its cluster.
 public struct WorkerSettings: Sendable {
@@ -18,11 +18,13 @@ public struct WorkerSettings: Sendable {
     public var modelHash: String
     /// How long to wait for the coordinator's first word.
     public var joinDeadline: Duration
+    /// What it shows to the coordinator and its peers; nil: the cluster has no key.
+    public var key: ClusterKey?
 
     /// Makes settings.
     public init(
         connect: String, name: String, clusterID: String, dataHost: String? = nil, dataAdvertise: String? = nil,
-        modelHash: String = "", joinDeadline: Duration = .seconds(30)
+        modelHash: String = "", joinDeadline: Duration = .seconds(30), key: ClusterKey? = nil
     ) {
         self.connect = connect
         self.name = name
@@ -31,6 +33,7 @@ public struct WorkerSettings: Sendable {
         self.dataAdvertise = dataAdvertise
         self.modelHash = modelHash
         self.joinDeadline = joinDeadline
+        self.key = key
     }
 }
 

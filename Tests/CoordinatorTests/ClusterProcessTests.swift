@@ -5,6 +5,7 @@ import Logging
 import Protocol
 import Synchronization
 import Testing
+import Transport
 
 /// Real child processes: shell scripts in place of workers.
 @Suite struct ClusterProcessTests {
@@ -13,9 +14,11 @@ import Testing
     }
 
     /// Starts a process and waits for its end.
-    private func end(of script: String, then act: (any LaunchedWorker) -> Void = { _ in }) async throws -> WorkerExit {
+    private func end(
+        of script: String, key: ClusterKey? = nil, then act: (any LaunchedWorker) -> Void = { _ in }
+    ) async throws -> WorkerExit {
         let (ends, continuation) = AsyncStream.makeStream(of: WorkerExit.self)
-        let order = LaunchOrder(name: "w0", connect: "tcp://127.0.0.1:1", clusterID: "c")
+        let order = LaunchOrder(name: "w0", connect: "tcp://127.0.0.1:1", clusterID: "c", key: key)
         act(try launcher(script).launch(order) { continuation.yield($0) })
         for await end in ends { return end }
         throw CancellationError()
@@ -39,6 +42,16 @@ import Testing
         let group = exit.lastLines[0].split(separator: " ")
         #expect(group.count == 2 && group[0] == group[1])
         #expect(exit.lastLines[1] == "\(getpid())" && exit.lastLines[2] == "end")
+    }
+
+    @Test func aKeyComesThroughStandardInputAndNowhereElse() async throws {
+        let key = try ClusterKey.random()
+        let secret = String(key.line.split(separator: " ")[1].dropLast())
+        let exit = try await end(
+            of: "cat; tr '\\0' '\\n' < /proc/$$/environ; tr '\\0' ' ' < /proc/$$/cmdline", key: key)
+        #expect(exit.lastLines.joined(separator: "\n").components(separatedBy: secret).count <= 2)
+        let first = try await end(of: "head -n 1; cat", key: key)
+        #expect(first.lastLines == [String(key.line.dropLast())])
     }
 
     @Test func aMissingExecutableIsNamed() {

@@ -41,7 +41,8 @@ final class InProcessLauncher: Launcher {
     func launch(
         _ order: LaunchOrder, ended: @escaping @Sendable (WorkerExit) -> Void
     ) throws(ClusterError) -> any LaunchedWorker {
-        let settings = Worker.WorkerSettings(connect: order.connect, name: order.name, clusterID: order.clusterID)
+        let settings = Worker.WorkerSettings(
+            connect: order.connect, name: order.name, clusterID: order.clusterID, key: order.key)
         let service = WorkerService(settings: settings, isa: "test", logger: testLogger, makeEngine: make(settings))
         // As in a process of its own, nothing that other tests compute delays the news of its end.
         let isHolding = isHolding

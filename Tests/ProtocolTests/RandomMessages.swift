@@ -178,7 +178,8 @@ struct RandomMessages {
         let assign = Assign(
             rank: int(0...3), deviceCount: 4, dtype: pick(DType.allCases), threads: int(0...64),
             memoryLimit: flag() ? nil : int(1...1 << 40), heartbeat: .milliseconds(int(1...999)),
-            silence: .seconds(int(1...9)), callDeadline: .seconds(int(1...99)))
+            silence: .seconds(int(1...9)), callDeadline: .seconds(int(1...99)), carrier: pick(Carrier.allCases),
+            linkEncryption: pick(LinkEncryption.allCases))
         let subject: Failure.Subject = pick([.worker, .call(random.next()), .program(word())])
         let worker = ClusterStatus.Worker(
             name: word(), rank: flag() ? nil : int(0...9), state: word(), host: word(), processID: int(0...9), steps: 3,

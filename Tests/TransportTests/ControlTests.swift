@@ -2,10 +2,12 @@ import Logging
 import Testing
 import Transport
 
-/// The control plane over real sockets on loopback.
+/// The control plane over real sockets on loopback, without a key and with one.
 struct ControlTests {
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     private let anyPort = "tcp://127.0.0.1:0"
+    /// Without a key, and with one.
+    private static let keys: [ClusterKey?] = [nil, try? .random()]
 
     /// The next message, whatever else happens before.
     private func message(
@@ -21,11 +23,11 @@ struct ControlTests {
         throw CancellationError()
     }
 
-    @Test("messages go both ways, in order, empty and large ones too")
-    func exchange() async throws {
-        let server = try ControlServer(bind: anyPort, logger: logger)
+    @Test("messages go both ways, in order, empty and large ones too", arguments: keys)
+    func exchange(key: ClusterKey?) async throws {
+        let server = try ControlServer(bind: anyPort, key: key, logger: logger)
         #expect(server.endpoint.hasPrefix("tcp://127.0.0.1:") && !server.endpoint.hasSuffix(":0"))
-        let client = try ControlClient(connect: server.endpoint, logger: logger)
+        let client = try ControlClient(connect: server.endpoint, key: key, logger: logger)
         var atServer = server.events.makeAsyncIterator()
         var atClient = client.events.makeAsyncIterator()
         let sizes = [0, 1, 40, 5 << 20, 3]
@@ -44,12 +46,12 @@ struct ControlTests {
         #expect(!client.send([1]))
     }
 
-    @Test("clients are told apart, and their coming and going is seen")
-    func comingAndGoing() async throws {
-        let server = try ControlServer(bind: anyPort, logger: logger)
+    @Test("clients are told apart, and their coming and going is seen", arguments: keys)
+    func comingAndGoing(key: ClusterKey?) async throws {
+        let server = try ControlServer(bind: anyPort, key: key, logger: logger)
         var events = server.events.makeAsyncIterator()
-        let first = try ControlClient(connect: server.endpoint, logger: logger)
-        let second = try ControlClient(connect: server.endpoint, logger: logger)
+        let first = try ControlClient(connect: server.endpoint, key: key, logger: logger)
+        let second = try ControlClient(connect: server.endpoint, key: key, logger: logger)
         #expect(first.id != second.id)
         first.send([1])
         second.send([2])
@@ -72,16 +74,16 @@ struct ControlTests {
         #expect(await events.next(isolation: nil) == nil)
     }
 
-    @Test("a client notices the loss of its server, comes back, and delivers what waited")
-    func reconnection() async throws {
-        let server = try ControlServer(bind: anyPort, logger: logger)
-        let client = try ControlClient(connect: server.endpoint, logger: logger)
+    @Test("a client notices the loss of its server, comes back, and delivers what waited", arguments: keys)
+    func reconnection(key: ClusterKey?) async throws {
+        let server = try ControlServer(bind: anyPort, key: key, logger: logger)
+        let client = try ControlClient(connect: server.endpoint, key: key, logger: logger)
         var events = client.events.makeAsyncIterator()
         #expect(await events.next(isolation: nil) == .connected)
         await server.close()
         #expect(await events.next(isolation: nil) == .disconnected(.server))
         client.send([9])
-        let successor = try ControlServer(bind: server.endpoint, logger: logger)
+        let successor = try ControlServer(bind: server.endpoint, key: key, logger: logger)
         var atSuccessor = successor.events.makeAsyncIterator()
         #expect(try await message(&atSuccessor).bytes == [9])
         #expect(await events.next(isolation: nil) == .connected)
@@ -89,10 +91,10 @@ struct ControlTests {
         await successor.close()
     }
 
-    @Test("closing sends what is queued")
-    func flush() async throws {
-        let server = try ControlServer(bind: anyPort, logger: logger)
-        let client = try ControlClient(connect: server.endpoint, logger: logger)
+    @Test("closing sends what is queued", arguments: keys)
+    func flush(key: ClusterKey?) async throws {
+        let server = try ControlServer(bind: anyPort, key: key, logger: logger)
+        let client = try ControlClient(connect: server.endpoint, key: key, logger: logger)
         var atServer = server.events.makeAsyncIterator()
         var atClient = client.events.makeAsyncIterator()
         #expect(await atClient.next(isolation: nil) == .connected)
@@ -102,11 +104,11 @@ struct ControlTests {
         await server.close()
     }
 
-    @Test("a slow reader loses nothing")
-    func slowReader() async throws {
+    @Test("a slow reader loses nothing", arguments: keys)
+    func slowReader(key: ClusterKey?) async throws {
         let count = ControlLimits.queuedEventCountMax * 4
-        let server = try ControlServer(bind: anyPort, logger: logger)
-        let client = try ControlClient(connect: server.endpoint, logger: logger)
+        let server = try ControlServer(bind: anyPort, key: key, logger: logger)
+        let client = try ControlClient(connect: server.endpoint, key: key, logger: logger)
         for index in 0..<count { #expect(client.send(pattern(500, index))) }
         var atServer = server.events.makeAsyncIterator()
         for index in 0..<count { #expect(try await message(&atServer).bytes == pattern(500, index)) }
@@ -114,12 +116,12 @@ struct ControlTests {
         await server.close()
     }
 
-    @Test("a peer that takes nothing stops getting messages, and others go on")
-    func fullQueue() async throws {
-        let server = try ControlServer(bind: anyPort, logger: logger)
+    @Test("a peer that takes nothing stops getting messages, and others go on", arguments: keys)
+    func fullQueue(key: ClusterKey?) async throws {
+        let server = try ControlServer(bind: anyPort, key: key, logger: logger)
         var events = server.events.makeAsyncIterator()
-        let stuck = try ControlClient(connect: server.endpoint, logger: logger)
-        let lively = try ControlClient(connect: server.endpoint, logger: logger)
+        let stuck = try ControlClient(connect: server.endpoint, key: key, logger: logger)
+        let lively = try ControlClient(connect: server.endpoint, key: key, logger: logger)
         stuck.send([1])
         _ = try await message(&events)
         lively.send([2])
@@ -142,10 +144,10 @@ struct ControlTests {
         await lively.close()
     }
 
-    @Test("messages beyond the limit are refused at the sender")
-    func tooLong() async throws {
-        let server = try ControlServer(bind: anyPort, logger: logger)
-        let client = try ControlClient(connect: server.endpoint, logger: logger)
+    @Test("messages beyond the limit are refused at the sender", arguments: keys)
+    func tooLong(key: ClusterKey?) async throws {
+        let server = try ControlServer(bind: anyPort, key: key, logger: logger)
+        let client = try ControlClient(connect: server.endpoint, key: key, logger: logger)
         #expect(!client.send([UInt8](repeating: 0, count: ControlLimits.messageByteCountMax + 1)))
         for await event in client.events where event != .connected {
             #expect(event == .undeliverable(to: .server))
@@ -155,9 +157,9 @@ struct ControlTests {
         await server.close()
     }
 
-    @Test("a message to somebody unknown is undeliverable")
-    func unknownPeer() async throws {
-        let server = try ControlServer(bind: anyPort, logger: logger)
+    @Test("a message to somebody unknown is undeliverable", arguments: keys)
+    func unknownPeer(key: ClusterKey?) async throws {
+        let server = try ControlServer(bind: anyPort, key: key, logger: logger)
         let nobody = PeerID.random()
         server.send([1], to: nobody)
         var events = server.events.makeAsyncIterator()
@@ -188,11 +190,11 @@ struct ControlTests {
         }
     }
 
-    @Test("a client closes although its server never was there")
-    func absentServer() async throws {
-        let server = try ControlServer(bind: anyPort, logger: logger)
+    @Test("a client closes although its server never was there", arguments: keys)
+    func absentServer(key: ClusterKey?) async throws {
+        let server = try ControlServer(bind: anyPort, key: key, logger: logger)
         await server.close()
-        let client = try ControlClient(connect: server.endpoint, logger: logger)
+        let client = try ControlClient(connect: server.endpoint, key: key, logger: logger)
         client.send([1])
         await client.close()
         #expect(await client.events.first { _ in true } == nil)

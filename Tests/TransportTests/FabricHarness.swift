@@ -3,6 +3,8 @@ import Transport
 
 /// The fabrics that one suite runs over.
 enum FabricKind: CaseIterable, Sendable {
+    /// ZeroMQ with a key.
+    case encrypted
     case local
     case sharedMemory
     case zeroMQ
@@ -31,6 +33,7 @@ func withRanks(
     let locals =
         kind == .local
         ? LocalFabric.make(size: size, queuedByteCountMax: queuedByteCountMax, faults: faults) : []
+    let key = kind == .encrypted ? try? ClusterKey.random() : nil
     let endpoints = Board<String>()
     let isDone = Board<Bool>()
     return await onThreads(size) { rank in
@@ -41,9 +44,10 @@ func withRanks(
         switch kind {
         case .local:
             try body(locals[rank])
-        case .sharedMemory, .zeroMQ:
+        case .encrypted, .sharedMemory, .zeroMQ:
             let fabric = try ZeroMQFabric(
-                rank: rank, carrier: kind == .zeroMQ ? .zeroMQ : .sharedMemory, faults: faults)
+                rank: rank, carrier: kind == .sharedMemory ? .sharedMemory : .zeroMQ, key: key,
+                encryption: .everywhere, faults: faults)
             defer {
                 isDone.post(true, by: rank)
                 _ = isDone.all(size)

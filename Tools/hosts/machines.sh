@@ -45,6 +45,7 @@ mesh: {model: 2}
 control: {host: $2}
 data_plane: {carrier: zeromq}
 server: {enabled: false}
+security: {key_file: $work/cluster.key}
 END
     cat >> "$work/$1.yaml"
 }
@@ -54,7 +55,7 @@ machine_generate() {
 }
 worker() {
     become "$1" "$tessera" worker --connect "tcp://$network.1:29600" --name "$2" --cluster-id machines --rejoin \
-        --wait 2m > "$work/$2.log" 2>&1 &
+        --key-file "$work/cluster.key" --wait 2m > "$work/$2.log" 2>&1 &
 }
 wait_for() {
     for _ in $(seq 1200); do grep -q "$2" "$1" && return 0; sleep 0.1; done
@@ -64,6 +65,7 @@ compare() {
     cmp "$work/local.png" "$work/$1.png" && echo "equal: $(sha256sum < "$work/$1.png" | cut -c 1-16)  $1"
 }
 
+"$tessera" key --out "$work/cluster.key"
 say "local workers"
 file local 127.0.0.1 <<< "workers: {launcher: local}"
 generate local local 2> "$work/local.log"

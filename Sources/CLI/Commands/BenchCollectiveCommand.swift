@@ -13,6 +13,7 @@ struct BenchCollectiveCommand: AsyncParsableCommand {
 
               tessera bench collective --workers 2 --payload 8192 2097152
               tessera bench collective --carrier zeromq
+              tessera bench collective --carrier zeromq --encrypted
               tessera bench collective --in-process
             """)
 
@@ -36,8 +37,14 @@ struct BenchCollectiveCommand: AsyncParsableCommand {
     @Option(help: "What carries data: auto, shared-memory, zeromq.")
     var carrier = Carrier.automatic
 
+    @Flag(help: "Encrypts links as between hosts of a cluster with a key; with --carrier zeromq.")
+    var encrypted = false
+
     func validate() throws {
         if !(2...64).contains(workers) { throw ValidationError("--workers takes 2 to 64, not \(workers).") }
+        if encrypted, carrier != .zeroMQ {
+            throw ValidationError("--encrypted needs --carrier zeromq: shared memory is never encrypted.")
+        }
         if !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024, not \(threads).") }
         for bytes in payload where !(128...1 << 30).contains(bytes) {
             throw ValidationError("--payload takes 128 bytes to 1 GiB, not \(bytes).")
@@ -47,7 +54,7 @@ struct BenchCollectiveCommand: AsyncParsableCommand {
     func run() async throws {
         let group = WorkerGroup(count: workers, threads: threads, isInProcess: inProcess)
         let (runs, kinds, payloads) = (options.runs, kind, payload)
-        let session = BenchSession(carrier: carrier)
+        let session = BenchSession(carrier: carrier, isEncrypted: encrypted)
         try await BenchSession.run("collective", options) { progress in
             try await CollectiveBench(workers: session, runs: runs, progress: progress)
                 .figures(kinds, payloads: payloads, group: group)

@@ -99,7 +99,12 @@ struct DoctorCommand: AsyncParsableCommand {
                     verdict: .wrong, subject: library.name,
                     text: "\(version) has known holes; at least 4.3.4 is needed")
             }
-            return Finding(subject: library.name, text: version)
+            if library == .libzmq, !SystemLibrary.hasCURVE {
+                return Finding(
+                    verdict: .doubtful, subject: library.name,
+                    text: "\(version), built without CURVE: clusters with a key do not run here")
+            }
+            return Finding(subject: library.name, text: version + (library == .libzmq ? ", with CURVE" : ""))
         }
     }
 

@@ -8,7 +8,7 @@ enum EnvironmentFlags {
             "config", "negative-prompt", "seed", "steps", "guidance-scale", "temperature", "count", "size", "image",
             "mask", "strength", "output", "trace",
         ],
-        "worker": ["connect", "name", "cluster-id", "data-host", "wait"],
+        "worker": ["connect", "name", "cluster-id", "data-host", "wait", "key-file"],
     ]
 
     /// The arguments with those of the environment put behind the subcommand's name.

@@ -87,7 +87,9 @@ struct PlanCommand: AsyncParsableCommand {
         let text = json ? try report.json : report.text(listsWeights: weights)
         Terminal.shared.result(json ? try choice?.merged(into: text) ?? text : text)
         if !json, configuration.workers.count > 1 {
-            Terminal.shared.result("\ndata between workers: \(configuration.dataPlane.carrier.summary)")
+            let isEncrypted = configuration.security.keyFile != nil && configuration.security.linkEncryption != .none
+            let cipher = isEncrypted ? "; encrypted between hosts" : ""
+            Terminal.shared.result("\ndata between workers: \(configuration.dataPlane.carrier.summary)\(cipher)")
         }
     }
 }

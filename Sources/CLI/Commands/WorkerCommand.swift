@@ -2,6 +2,7 @@ import ArgumentParser
 import Coordinator
 import Logging
 import Protocol
+import Transport
 import Worker
 
 /// `tessera worker`.
@@ -18,8 +19,12 @@ struct WorkerCommand: AsyncParsableCommand {
             It may be started before its coordinator. Threads and memory limit come from the cluster file; a checkpoint \
             must lie under the same path as on the coordinator's machine, and the build must be the same.
 
+            A cluster with a key takes only workers that have it: --key-file names a copy of the file that 'tessera key' \
+            has made, or '-' for a line of standard input. Where other machines can reach --data-host, there must be a key, \
+            or --key-file none, which says that everybody there is trusted.
+
             Twins in the environment: TESSERA_WORKER_CONNECT, TESSERA_WORKER_NAME, TESSERA_WORKER_CLUSTER_ID, \
-            TESSERA_WORKER_DATA_HOST and TESSERA_WORKER_WAIT.
+            TESSERA_WORKER_DATA_HOST, TESSERA_WORKER_WAIT and TESSERA_WORKER_KEY_FILE.
             """)
 
     @Option(help: ArgumentHelp("The coordinator's control address.", valueName: "tcp://host:port"))
@@ -56,6 +61,10 @@ struct WorkerCommand: AsyncParsableCommand {
             """)
     var attached = false
 
+    @Option(
+        help: ArgumentHelp("The cluster's key; '-': standard input, 'none': it has none.", valueName: "file"))
+    var keyFile: String?
+
     @OptionGroup var log: LogOptions
 
     func validate() throws {
@@ -75,8 +84,10 @@ struct WorkerCommand: AsyncParsableCommand {
     func run() async throws {
         try WorkerEnvironment.prepare(isAttached: attached)
         try ParentGuard.bind()
+        let key = try clusterKey()
         if attached { try LauncherInput.endWithIt() }
-        var settings = WorkerSettings(connect: connect, name: name, clusterID: clusterID, dataHost: dataHost)
+        var settings = Worker.WorkerSettings(
+            connect: connect, name: name, clusterID: clusterID, dataHost: dataHost, key: key)
         settings.joinDeadline = DurationText.parse(wait) ?? settings.joinDeadline
         let logger = log.logger(text: .warning, json: .info)
         let clock = ContinuousClock()
@@ -94,6 +105,33 @@ struct WorkerCommand: AsyncParsableCommand {
             try WorkerEnvironment.beginAnew()
         }
         if !end.isOrderly { throw Ended(description: "worker \(name): \(end)") }
+    }
+
+    /// What the cluster knows its members by; nil where it has no key.
+    private func clusterKey() throws -> ClusterKey? {
+        switch keyFile {
+        case nil:
+            guard isOpen else { return nil }
+            throw OpenAddress(host: dataHost ?? "this machine's address on the way to \(connect)")
+        case "none": return nil
+        case "-": return try ClusterKeyFile.readInput()
+        case let path?: return try ClusterKeyFile.read(path)
+        }
+    }
+
+    /// True where other machines can reach the worker's data plane.
+    private var isOpen: Bool {
+        let coordinator = connect.dropFirst("tcp://".count).prefix { $0 != ":" }
+        return !NetworkAddress(host: dataHost ?? String(coordinator), port: 0).isLoopback
+    }
+
+    /// Other machines can reach the worker, and nothing keeps them out.
+    struct OpenAddress: Error, CustomStringConvertible {
+        let host: String
+        var description: String {
+            "other machines can reach --data-host \(host): name the cluster's key with --key-file, or say '--key-file "
+                + "none' if everybody there is trusted"
+        }
     }
 
     /// The worker ended for another reason than its coordinator's word.

@@ -35,6 +35,15 @@ enum SystemLibrary: String, CaseIterable {
         }
     }
 
+    /// True where messages can be encrypted.
+    static var hasCURVE: Bool {
+        typealias Function = @convention(c) (UnsafePointer<CChar>) -> Int32
+        guard let handle = dlopen(SystemLibrary.libzmq.rawValue, RTLD_NOW | RTLD_LOCAL),
+            let symbol = dlsym(handle, "zmq_has")
+        else { return false }
+        return unsafeBitCast(symbol, to: Function.self)("curve") == 1
+    }
+
     /// The version; nil where the library is missing.
     var version: String? {
         guard let handle = dlopen(rawValue, RTLD_NOW | RTLD_LOCAL) else { return nil }

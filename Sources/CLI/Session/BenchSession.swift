@@ -5,11 +5,14 @@ import Logging
 import Program
 import Protocol
 import Runtime
+import Transport
 
 /// The wiring of `bench`: workers on this machine that live as long as a measurement.
 struct BenchSession: BenchWorkers {
     /// What carries data between workers.
     var carrier = Carrier.automatic
+    /// True: links are encrypted, with a key of the measurement's own.
+    var isEncrypted = false
     private let logger = TerminalLog.logger(level: .critical)
 
     func with<Result: Sendable>(
@@ -19,8 +22,9 @@ struct BenchSession: BenchWorkers {
         let configuration = try Self.configuration(
             BenchLayout("\(group.count)x\(group.threads)\(axes)"), preset: Self.anyPreset, dtype: "bf16",
             flags: ["data_plane.carrier": carrier.rawValue])
-        var settings = configuration.settings(bind: configuration.ownEndpoint, modelHash: "")
+        var settings = try configuration.settings(bind: configuration.ownEndpoint, modelHash: "")
         settings.modelHash = nil
+        if isEncrypted { (settings.key, settings.linkEncryption) = (try .random(), .everywhere) }
         let launcher: any Launcher =
             group.isInProcess ? InProcessLauncher(logger: logger) : configuration.launcher(logger)
         return try await withCluster(settings, launcher: launcher, logger: logger, body: body)

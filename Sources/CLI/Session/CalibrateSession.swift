@@ -11,7 +11,7 @@ enum CalibrateSession {
     ) async throws -> MachineProfile {
         let signals = StopSignals()
         let logger = TerminalLog.logger(level: .critical)
-        var settings = configuration.settings(bind: configuration.ownEndpoint, modelHash: "")
+        var settings = try configuration.settings(bind: configuration.ownEndpoint, modelHash: "")
         settings.modelHash = nil
         // The measurements' own weights are no part of what a worker may hold.
         for index in settings.workers.indices { settings.workers[index].memoryLimit = nil }

@@ -3,10 +3,18 @@ import Foundation
 import Logging
 import Models
 import Protocol
+import Transport
 
 extension ClusterConfiguration {
-    /// The settings as the cluster takes them, listening at `bind`.
-    func settings(bind: String, modelHash: String) -> ClusterSettings {
+    /// The cluster's key; nil where it has none.
+    ///
+    /// Throws `ClusterKeyError`.
+    func clusterKey() throws -> ClusterKey? { try security.keyFile.map { try ClusterKeyFile.read($0) } }
+
+    /// The settings as the cluster takes them, listening at `bind`; reads the cluster's key.
+    ///
+    /// Throws `ClusterKeyError`.
+    func settings(bind: String, modelHash: String) throws -> ClusterSettings {
         let cores = ProcessInfo.processInfo.activeProcessorCount
         let isLocal = launcher.kind == .local
         let slurm = launcher.kind == .slurm ? SlurmAllocation(ProcessInfo.processInfo.environment) : nil
@@ -24,7 +32,8 @@ extension ClusterConfiguration {
             },
             bind: bind, dtype: model.dtype.activation, modelHash: modelHash, joinDeadline: dataPlane.joinDeadline,
             peerDeadline: dataPlane.collectiveDeadline, callDeadline: dataPlane.callDeadline,
-            installDeadline: dataPlane.loadDeadline, carrier: dataPlane.carrier)
+            installDeadline: dataPlane.loadDeadline, carrier: dataPlane.carrier, key: try clusterKey(),
+            linkEncryption: security.linkEncryption)
     }
 
     /// What starts this cluster's workers, or has them started.

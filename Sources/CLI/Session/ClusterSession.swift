@@ -23,7 +23,7 @@ enum ClusterSession {
         let signals = StopSignals()
         let metrics = Metrics()
         let studio = try Studio(configuration: configuration, progress: Progress(), metrics: metrics)
-        var settings = configuration.settings(bind: configuration.control.endpoint, modelHash: studio.modelHash)
+        var settings = try configuration.settings(bind: configuration.control.endpoint, modelHash: studio.modelHash)
         settings.restartLimit = configuration.restarts
         let cluster = Cluster(
             settings: settings,

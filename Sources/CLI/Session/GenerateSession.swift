@@ -39,7 +39,8 @@ enum GenerateSession {
             var start = 0
             let address = configuration.clientAddress
             if trace == nil && mayRun(address) {
-                let client = ClusterClient(endpoint: address.endpoint, logger: logger)
+                let client = ClusterClient(
+                    endpoint: address.endpoint, key: try configuration.clusterKey(), logger: logger)
                 do {
                     for (index, order) in orders.enumerated() {
                         let pictures = try await client.generate(order, patience: helloDeadline) { show($0, progress) }
@@ -69,7 +70,7 @@ enum GenerateSession {
         let configuration = try configuration.resolvedForStart()
         let studio = try Studio(configuration: configuration, progress: progress)
         for order in orders { try studio.check(order) }
-        let settings = configuration.settings(bind: configuration.ownEndpoint, modelHash: studio.modelHash)
+        let settings = try configuration.settings(bind: configuration.ownEndpoint, modelHash: studio.modelHash)
         Terminal.shared.note("\(configuration.startNote) for this call")
         try await withCluster(settings, launcher: configuration.launcher(logger), logger: logger) { cluster in
             if trace != nil { try await cluster.startTrace() }

@@ -27,7 +27,7 @@ enum ModelBenchSession {
         defer { progress.finish() }
         let studio = try Studio(configuration: configuration, progress: progress)
         let logger = TerminalLog.logger(level: .critical)
-        let settings = configuration.settings(bind: configuration.ownEndpoint, modelHash: studio.modelHash)
+        let settings = try configuration.settings(bind: configuration.ownEndpoint, modelHash: studio.modelHash)
         let arithmetic: MachineLimit.Arithmetic =
             switch configuration.model.dtype {
             case .int8: .int8

@@ -45,7 +45,7 @@ enum ServeBenchSession {
         let (logger, metrics, progress) = (TerminalLog.logger(level: .critical), Metrics(), Progress())
         defer { progress.finish() }
         let studio = try Studio(configuration: fixed, progress: progress, metrics: metrics) { calls.add($0) }
-        let settings = fixed.settings(bind: fixed.ownEndpoint, modelHash: studio.modelHash)
+        let settings = try fixed.settings(bind: fixed.ownEndpoint, modelHash: studio.modelHash)
         return try await withCluster(settings, launcher: fixed.launcher(logger), logger: logger) { cluster in
             let service = PictureService(cluster: cluster, studio: studio, settings: fixed.server, metrics: metrics)
             try await studio.prepare(on: cluster, pictures: fixed.server.batchLimit)

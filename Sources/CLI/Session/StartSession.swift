@@ -30,7 +30,7 @@ enum StartSession {
         let studio = try Studio(configuration: configuration, progress: progress)
         let plan = try configuration.plan(pictures: 1)
         let logger = TerminalLog.logger(level: .critical)
-        let settings = configuration.settings(bind: configuration.ownEndpoint, modelHash: studio.modelHash)
+        let settings = try configuration.settings(bind: configuration.ownEndpoint, modelHash: studio.modelHash)
         let threads = settings.workers.reduce(0) { $0 + $1.threads }
         let bytes = plan.workers.reduce(0) { $0 + $1.weightBytes }
         let before = await Limits.firstWrite(byteCount: bytes, threads: threads)

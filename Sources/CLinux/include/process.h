@@ -10,6 +10,7 @@ int32_t clinux_cpu_count(void);
 /// A pipe whose ends close on exec: ends[0] is read, ends[1] written. Returns 0 or -errno.
 int32_t clinux_pipe(int32_t ends[2]);
 /// Starts a program (looked up in PATH) in a process group of its own, with no signal blocked or ignored, its input
-/// read from `input` (-1: empty), its output and errors going to `output`, and no other file open. Returns the process id
-/// or -errno.
-int32_t clinux_spawn(const char *file, char *const arguments[], char *const environment[], int32_t input, int32_t output);
+/// read from `input` (negative: empty), its output and errors going to `output`, and no other file open. Returns the process
+/// id or -errno.
+int32_t clinux_spawn(
+    const char *file, char *const arguments[], char *const environment[], int32_t input, int32_t output);

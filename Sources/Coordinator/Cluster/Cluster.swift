@@ -211,11 +211,12 @@ public actor Cluster {
     private func listen() throws(ClusterError) {
         let server: ControlServer
         do {
-            server = try ControlServer(bind: settings.bind, logger: logger)
+            server = try ControlServer(bind: settings.bind, key: settings.key, logger: logger)
         } catch {
             throw .endpoint(error.description)
         }
         self.server = server
+        if let key = settings.key { logger.info("members are known by \(key)") }
         // The cluster's own service: it runs from start to shutdown, whatever becomes of the task that started it.
         let (events, stream, signals) = (server.events, signalStream, signals)
         // All news in one order: what came before a look at the clock is taken before it, for news that waits is no silence.
@@ -270,7 +271,8 @@ public actor Cluster {
             throw .launchFailed(worker: spec.name, reason: error.description)
         }
         return LaunchOrder(
-            name: spec.name, connect: endpoint, clusterID: settings.name, host: spec.host, dataHost: spec.dataHost)
+            name: spec.name, connect: endpoint, clusterID: settings.name, host: spec.host, dataHost: spec.dataHost,
+            key: settings.key)
     }
 
     /// Compute threads of each worker by rank; 0 for one that has not joined yet and whose settings leave it open.
@@ -288,7 +290,7 @@ public actor Cluster {
             rank: index, deviceCount: members.count, dtype: settings.dtype, threads: threads(index),
             memoryLimit: members[index].spec.memoryLimit, heartbeat: settings.heartbeat,
             silence: settings.coordinatorSilence, callDeadline: settings.peerDeadline,
-            carrier: settings.carrier)
+            carrier: settings.carrier, linkEncryption: settings.linkEncryption)
     }
 
     /// Orders all workers to connect to each other in a new epoch.

@@ -1,7 +1,7 @@
 public import Logging
 public import Protocol
 import Synchronization
-import Transport
+public import Transport
 
 /// A client of a running cluster: one conversation at a time.
 public struct ClusterClient: Sendable {
@@ -9,12 +9,16 @@ public struct ClusterClient: Sendable {
     private static let silence = Duration.seconds(5)
 
     private let endpoint: String
+    private let key: ClusterKey?
     private let logger: Logger
     private let buildVersion: String
 
-    /// A client of the cluster whose coordinator listens at `tcp://host:port`.
-    public init(endpoint: String, logger: Logger, buildVersion: String = ProtocolVersion.build) {
+    /// A client of the cluster whose coordinator listens at `tcp://host:port`, with the cluster's key if it has one.
+    public init(
+        endpoint: String, key: ClusterKey? = nil, logger: Logger, buildVersion: String = ProtocolVersion.build
+    ) {
         self.endpoint = endpoint
+        self.key = key
         self.logger = logger
         self.buildVersion = buildVersion
     }
@@ -22,8 +26,8 @@ public struct ClusterClient: Sendable {
     /// Orders pictures and waits for them; cancelling the task cancels the job.
     ///
     /// - Parameter patience: longest wait for a word from the coordinator before the order is taken.
-    /// - Throws: ``ClientError`` from the cluster (code `unreachable` where none answers, `disconnected` where it ends
-    ///   or falls silent), ``ProtocolError``.
+    /// - Throws: ``ClientError`` from the cluster (code `unreachable` where none answers, `key` where its key is another,
+    ///   `disconnected` where it ends or falls silent), ``ProtocolError``.
     public func generate(
         _ order: Generate, patience: Duration = .seconds(3),
         progress: @escaping @Sendable (JobProgress) -> Void = { _ in }
@@ -41,7 +45,7 @@ public struct ClusterClient: Sendable {
 
     /// How the cluster is.
     ///
-    /// Throws ``ClientError`` (code `unreachable` where none answers), ``ProtocolError``.
+    /// Throws ``ClientError`` (code `unreachable` where none answers, `key` where its key is another), ``ProtocolError``.
     public func status(patience: Duration = .seconds(3)) async throws -> ClusterStatus {
         try await converse(patience: patience, order: .statusQuery, job: 0) { message in
             if case .status(let status) = message { status } else { nil }
@@ -51,7 +55,7 @@ public struct ClusterClient: Sendable {
     private func converse<Answer: Sendable>(
         patience: Duration, order: Message, job: UInt64, _ read: @escaping @Sendable (Message) -> Answer?
     ) async throws -> Answer {
-        let client = try ControlClient(connect: endpoint, logger: logger)
+        let client = try ControlClient(connect: endpoint, key: key, logger: logger)
         let ear = Ear(limit: Self.silence)
         do {
             let answer = try await withThrowingTaskGroup(of: Answer?.self) { group in
@@ -67,7 +71,7 @@ public struct ClusterClient: Sendable {
                     // Ends without result when the coordinator has answered in time.
                     let isWelcome = await Self.first(of: welcomed, within: patience)
                     if isWelcome || Task.isCancelled { return nil }
-                    throw unreachable(job)
+                    throw unreachable(job, handshake: ear.refusal)
                 }
                 defer { group.cancelAll() }
                 while let answer = try await group.next() {
@@ -103,10 +107,14 @@ public struct ClusterClient: Sendable {
                 case .clientError(let error) where error.job == job || error.job == 0: throw error
                 default: break
                 }
-            case .disconnected, .failed:
+            case .failed(let error):
+                let isKey = error.code == "keyMismatch"
+                throw ClientError(job: job, code: isKey ? "key" : "disconnected", message: error.description)
+            case .handshakeFailed(let reason): ear.note(refusal: reason)
+            case .disconnected:
                 throw ClientError(
                     job: job, code: "disconnected", message: "the cluster at \(endpoint) ended: look at its output")
-            case .connected, .handshakeFailed, .undeliverable: break
+            case .connected, .undeliverable: break
             }
         }
         return nil
@@ -116,8 +124,15 @@ public struct ClusterClient: Sendable {
         client.send(try Codec.encode(Envelope(clusterID: "", epoch: 0, message: message)))
     }
 
-    private func unreachable(_ job: UInt64) -> ClientError {
-        ClientError(
+    /// Nobody has answered, or with a handshake that failed.
+    private func unreachable(_ job: UInt64, handshake: String?) -> ClientError {
+        if let handshake {
+            return ClientError(
+                job: job, code: "key",
+                message: "what listens at \(endpoint) does not take this process for a member of its cluster: "
+                    + "\(handshake); check the address, and that security.key_file names a copy of its key file")
+        }
+        return ClientError(
             job: job, code: "unreachable",
             message: "no cluster answers at \(endpoint): start it with tessera up, or check the address")
     }
@@ -129,12 +144,18 @@ public struct ClusterClient: Sendable {
                 + "it is stopped or stuck, look at its output")
     }
 
-    /// When the coordinator was last heard.
+    /// When the coordinator was last heard, and why it does not listen.
     private final class Ear: Sendable {
+        private let lastRefusal = Mutex<String?>(nil)
         private let start = ContinuousClock.now
         private let clock: Mutex<LivenessClock>
 
         init(limit: Duration) { clock = Mutex(LivenessClock(limit: limit, now: .zero)) }
+
+        /// Why the last handshake failed; nil: none did.
+        var refusal: String? { lastRefusal.withLock { $0 } }
+
+        func note(refusal: String) { lastRefusal.withLock { $0 = refusal } }
 
         func hear() { clock.withLock { $0.hear(ContinuousClock.now - start) } }
 

@@ -1,6 +1,7 @@
 public import Program
 public import Protocol
 public import Tensor
+public import Transport
 
 /// What a cluster needs to know about itself; independent of the file in which a user wrote it.
 public struct ClusterSettings: Sendable {
@@ -65,6 +66,10 @@ public struct ClusterSettings: Sendable {
     public var peerDeadline: Duration
     /// What carries data between workers.
     public var carrier: Carrier
+    /// What members and clients know each other by; nil: everybody who reaches the coordinator is let in.
+    public var key: ClusterKey?
+    /// Which links between workers are encrypted, where there is a key.
+    public var linkEncryption: LinkEncryption
     /// Longest call, unless the plan predicts more (``CallPrediction``).
     public var callDeadline: Duration
     /// Longest installation of a program, or of several that are installed together.
@@ -89,7 +94,8 @@ public struct ClusterSettings: Sendable {
         peerDeadline: Duration = .seconds(60), callDeadline: Duration = .seconds(300),
         installDeadline: Duration = .seconds(1800), abortDeadline: Duration = .seconds(10),
         shutdownDeadline: Duration = .seconds(3), restartLimit: Int = 0, restartWindow: Duration = .seconds(600),
-        restartDelay: Duration = .milliseconds(500), carrier: Carrier = .automatic
+        restartDelay: Duration = .milliseconds(500), carrier: Carrier = .automatic, key: ClusterKey? = nil,
+        linkEncryption: LinkEncryption = .betweenHosts
     ) {
         self.name = name
         self.workers = workers
@@ -111,5 +117,7 @@ public struct ClusterSettings: Sendable {
         self.restartWindow = restartWindow
         self.restartDelay = restartDelay
         self.carrier = carrier
+        self.key = key
+        self.linkEncryption = linkEncryption
     }
 }

@@ -1,3 +1,5 @@
+public import Transport
+
 /// What a worker is started with.
 public struct LaunchOrder: Sendable, Hashable {
     /// The worker's name.
@@ -12,11 +14,15 @@ public struct LaunchOrder: Sendable, Hashable {
     public var dataHost: String?
     /// Variables of its environment, which may be secrets: launchers put them on no command line.
     public var environment: [String: String]
+    /// What it shows to the coordinator and its peers; nil: the cluster has no key.
+    ///
+    /// It goes to a process through its standard input, as ``ClusterKey/line``, never through arguments or the environment.
+    public var key: ClusterKey?
 
     /// Makes an order.
     public init(
         name: String, connect: String, clusterID: String, host: String? = nil, dataHost: String? = nil,
-        environment: [String: String] = [:]
+        environment: [String: String] = [:], key: ClusterKey? = nil
     ) {
         self.name = name
         self.connect = connect
@@ -24,16 +30,23 @@ public struct LaunchOrder: Sendable, Hashable {
         self.host = host
         self.dataHost = dataHost
         self.environment = environment
+        self.key = key
     }
 
-    /// The words after `tessera` that start the worker.
-    public var arguments: [String] {
+    /// The words after `tessera` with which a launcher starts the worker, whose standard input holds the key.
+    public var arguments: [String] { words(keyFile: key == nil ? "none" : "-") }
+
+    private func words(keyFile: String) -> [String] {
         ["worker", "--connect", connect, "--name", name, "--cluster-id", clusterID]
-            + (dataHost.map { ["--data-host", $0] } ?? [])
+            + (dataHost.map { ["--data-host", $0] } ?? []) + ["--key-file", keyFile]
     }
 
     /// What somebody types on another machine to start the worker, and to start it again whenever it has lost the cluster.
-    public var command: String { ShellQuote.join(["tessera"] + arguments + ["--rejoin"]) }
+    ///
+    /// A key is there in a copy of the cluster's key file.
+    public var command: String {
+        ShellQuote.join(["tessera"] + words(keyFile: key == nil ? "none" : "cluster.key") + ["--rejoin"])
+    }
 }
 
 /// How a worker's process ended.

@@ -3,9 +3,9 @@ import Glibc
 public import Logging
 import Transport
 
-/// Starts workers as processes of this machine: `<executable> worker --connect … --name … --cluster-id …`.
+/// Starts workers as processes of this machine: `<executable> worker --connect … --name … --cluster-id … --key-file …`.
 ///
-/// Each is in a process group of its own, so that a signal from the terminal reaches only the coordinator, which then
+/// A cluster's key is written to their standard input. /// Each is in a process group of its own, so that a signal from the terminal reaches only the coordinator, which then
 /// ends its workers in order; and each ends with the coordinator's process whatever ends that (see `ParentGuard`).
 public struct LocalLauncher: Launcher {
     /// Program to start.
@@ -35,7 +35,7 @@ public struct LocalLauncher: Launcher {
         variables.merge(order.environment) { $1 }
         variables["TESSERA_PARENT_PID"] = "\(getpid())"
         return try LocalProcess(
-            name: order.name, executable: executable, arguments: words, environment: variables, logger: logger,
-            ended: ended)
+            name: order.name, executable: executable, arguments: words, environment: variables,
+            input: order.key.map { Array($0.line.utf8) }, logger: logger, ended: ended)
     }
 }

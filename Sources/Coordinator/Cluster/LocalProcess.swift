@@ -29,8 +29,7 @@ final class LocalProcess: LaunchedWorker {
     ///   the process ends. Nil: the input is empty.
     init(
         name: String, executable: String, arguments: [String], environment: [String: String], input: [UInt8]? = nil,
-        logger: Logger,
-        ended: @escaping @Sendable (WorkerExit) -> Void
+        logger: Logger, ended: @escaping @Sendable (WorkerExit) -> Void
     ) throws(ClusterError) {
         let state = ConditionLock(State.starting)
         self.state = state

@@ -41,6 +41,8 @@ public struct ClusterConfiguration: Sendable, Hashable {
     public var control: NetworkAddress
     /// Address at which workers of other machines reach it; nil: follows from ``control``.
     public var advertisedHost: String?
+    /// What protects the links.
+    public var security: SecuritySettings
     /// Where and for whom the HTTP server works.
     public var server: ServerSettings
     /// What is allowed but doubtful.
@@ -72,6 +74,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         overlap: Overlap = .auto,
         dataPlane: DataPlaneSettings = DataPlaneSettings(), control: NetworkAddress = Self.defaultControl,
         advertisedHost: String? = nil,
+        security: SecuritySettings = SecuritySettings(),
         server: ServerSettings = ServerSettings(), warnings: [ConfigurationProblem] = []
     ) {
         precondition(workers.count == mesh.deviceCount, "a cluster has one worker a device")
@@ -92,6 +95,7 @@ public struct ClusterConfiguration: Sendable, Hashable {
         self.dataPlane = dataPlane
         self.control = control
         self.advertisedHost = advertisedHost
+        self.security = security
         self.server = server
         self.warnings = warnings
     }

@@ -14,8 +14,7 @@ struct ConfigurationDecoder {
 
     private static let keys = [
         "name", "model", "generation", "mesh", "objective", "rules", "overrides", "partial_sums", "wire", "workers",
-        "links",
-        "profile", "overlap", "data_plane", "control", "server",
+        "links", "profile", "overlap", "data_plane", "control", "security", "server",
     ]
 
     /// The configuration; nil where something without which it cannot exist is wrong (and noted).
@@ -38,6 +37,7 @@ struct ConfigurationDecoder {
         let axes = automatic == nil ? written : workers.map { [Mesh.Axis("data", $0.count)] }
         let dataPlane = dataPlane(top, launcher: launcher.kind)
         let (control, advertisedHost) = control(top, launcher: launcher.kind)
+        let security = security(top, control: control, dataHost: dataPlane.host ?? advertisedHost)
         let server = server(top)
         if control.port == server.address.port, control.port != 0, server.isEnabled {
             reader.note(
@@ -51,7 +51,7 @@ struct ConfigurationDecoder {
             links: links, partialSums: partialSums(top, dtype: model.dtype),
             wire: wire(top, dtype: model.dtype, workers: workers.count), measured: profile?.profile,
             overlap: overlap(top), dataPlane: dataPlane, control: control, advertisedHost: advertisedHost,
-            server: server)
+            security: security, server: server)
     }
 
     // MARK: Model

@@ -29,5 +29,6 @@ enum RemoteProcess {
     /// What a worker finds on its standard input, in the order in which `WorkerCommand` reads it.
     private static func input(_ order: LaunchOrder, _ variables: [String: String]) -> [UInt8] {
         EnvironmentEntries.encode(variables.merging(order.environment) { $1 })
+            + Array((order.key?.line ?? "").utf8)
     }
 }

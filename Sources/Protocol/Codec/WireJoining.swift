@@ -41,6 +41,7 @@ extension WireAssign {
         silenceNanoseconds = assign.silence.wireNanoseconds
         callNanoseconds = assign.callDeadline.wireNanoseconds
         carrier = assign.carrier.rawValue
+        linkEncryption = assign.linkEncryption.rawValue
     }
 
     /// Decodes an assignment.
@@ -58,7 +59,8 @@ extension WireAssign {
             memoryLimit: limit == 0 ? nil : limit, heartbeat: heartbeat,
             silence: try Check.duration(silenceNanoseconds, "the longest silence"),
             callDeadline: try Check.duration(callNanoseconds, "the deadline of a call"),
-            carrier: try Check.word(carrier, "the carrier of data"))
+            carrier: try Check.word(carrier, "the carrier of data"),
+            linkEncryption: try Check.word(linkEncryption, "the encryption of links"))
     }
 }
 

@@ -394,6 +394,9 @@ nonisolated struct WireAssign: Sendable {
   /// what brings data from worker to worker
   var carrier: String = String()
 
+  /// which of those links are encrypted, where the cluster has a key
+  var linkEncryption: String = String()
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -2393,7 +2396,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireAssign: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Assign"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rank\0\u{3}device_count\0\u{1}dtype\0\u{1}threads\0\u{3}memory_limit_bytes\0\u{3}heartbeat_nanoseconds\0\u{3}silence_nanoseconds\0\u{3}call_nanoseconds\0\u{1}carrier\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rank\0\u{3}device_count\0\u{1}dtype\0\u{1}threads\0\u{3}memory_limit_bytes\0\u{3}heartbeat_nanoseconds\0\u{3}silence_nanoseconds\0\u{3}call_nanoseconds\0\u{1}carrier\0\u{3}link_encryption\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2410,6 +2413,7 @@ nonisolated extension WireAssign: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.silenceNanoseconds) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.callNanoseconds) }()
       case 9: try { try decoder.decodeSingularStringField(value: &self.carrier) }()
+      case 10: try { try decoder.decodeSingularStringField(value: &self.linkEncryption) }()
       default: break
       }
     }
@@ -2443,6 +2447,9 @@ nonisolated extension WireAssign: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if !self.carrier.isEmpty {
       try visitor.visitSingularStringField(value: self.carrier, fieldNumber: 9)
     }
+    if !self.linkEncryption.isEmpty {
+      try visitor.visitSingularStringField(value: self.linkEncryption, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2456,6 +2463,7 @@ nonisolated extension WireAssign: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs.silenceNanoseconds != rhs.silenceNanoseconds {return false}
     if lhs.callNanoseconds != rhs.callNanoseconds {return false}
     if lhs.carrier != rhs.carrier {return false}
+    if lhs.linkEncryption != rhs.linkEncryption {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

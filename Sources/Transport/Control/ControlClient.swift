@@ -10,8 +10,11 @@ public final class ControlClient: Sendable {
     public let id: PeerID
     private let link: LinkThread
 
-    /// Begins to connect to `tcp://host:port`.
-    public init(connect: String, logger: Logger) throws(TransportError) {
+    /// Begins to connect to `tcp://host:port`; with a key, only to who has it.
+    ///
+    /// Where the other side will never take this one, because their keys differ or one has none, the link ends with
+    /// ``ControlEvent/failed(_:)`` and ``TransportError/keyMismatch(endpoint:reason:)``.
+    public init(connect: String, key: ClusterKey? = nil, logger: Logger) throws(TransportError) {
         let address = try TCPAddress(parsing: connect)
         guard address.port != 0, !address.isWildcard else {
             throw .invalidEndpoint(endpoint: connect, reason: "one cannot connect to a wildcard or to port 0")
@@ -22,7 +25,8 @@ public final class ControlClient: Sendable {
             let context = try Context()
             let socket = try Socket(.dealer, in: context)
             let monitor = try SocketMonitor(of: socket, in: context)
-            try socket.setControlOptions()
+            try socket.setControlOptions(isEncrypted: key != nil)
+            if let key { try socket.show(key) }
             try socket.setRoutingID(id.bytes)
             // Messages wait here, not in a connection that may never come.
             try socket.set(ZMQ_IMMEDIATE, 1)
@@ -31,8 +35,8 @@ public final class ControlClient: Sendable {
             try socket.set(ZMQ_RECONNECT_IVL_MAX, ControlLimits.reconnectMillisecondsMax)
             try socket.connect(address.endpoint)
             var loop = ControlLoop(
-                role: .client, socket: socket, monitor: monitor, outbox: outbox, wakeup: wakeup,
-                sink: EventSink(continuation), logger: logger)
+                role: .client, endpoint: address.endpoint, hasKey: key != nil, socket: socket, monitor: monitor,
+                outbox: outbox, wakeup: wakeup, sink: EventSink(continuation), logger: logger)
             ready(address.endpoint)
             loop.run()
         }

@@ -10,6 +10,8 @@ struct ControlLoop: ~Copyable {
     }
 
     private let role: Role
+    private let endpoint: String
+    private let hasKey: Bool
     private let socket: Socket
     private let monitor: SocketMonitor
     private let outbox: Outbox
@@ -22,13 +24,24 @@ struct ControlLoop: ~Copyable {
     private var connections = ConnectionTable()
     /// True while the client's connection stands.
     private var isConnected = false
+    /// Whether it is of use that the client tries again.
+    private var judge: HandshakeJudge
+    /// Where the connections come from that have not introduced themselves (server).
+    private var strangers: [Int32: String] = [:]
+    /// Why the connection that ends next was refused (server).
+    private var refusal: HandshakeFailure?
+    private var refusals: RefusalLog
     private var isClosing = false
 
     init(
-        role: Role, socket: consuming Socket, monitor: consuming SocketMonitor, outbox: Outbox, wakeup: Wakeup,
-        sink: consuming EventSink, logger: Logger
+        role: Role, endpoint: String, hasKey: Bool, socket: consuming Socket, monitor: consuming SocketMonitor,
+        outbox: Outbox, wakeup: Wakeup, sink: consuming EventSink, logger: Logger
     ) {
         self.role = role
+        self.endpoint = endpoint
+        self.hasKey = hasKey
+        judge = HandshakeJudge(endpoint: endpoint, hasKey: hasKey)
+        refusals = RefusalLog(logger)
         self.socket = socket
         self.monitor = monitor
         self.outbox = outbox
@@ -133,23 +146,45 @@ struct ControlLoop: ~Copyable {
 
     private mutating func takeConnectionEvents() throws(TransportError) {
         while let event = try monitor.next() {
-            switch event {
-            case .handshakeSucceeded:
-                guard role == .client else { continue }
-                isConnected = true
-                sink.yield(.connected)
-            case .handshakeFailed(let reason):
-                logger.warning("control handshake failed", metadata: ["reason": "\(reason)"])
-                if role == .client { sink.yield(.handshakeFailed(reason: reason)) }
-            case .disconnected(let connection):
-                if role == .server {
-                    guard let peer = connections.close(connection) else { continue }
-                    sink.yield(.disconnected(peer))
-                } else if isConnected {
-                    isConnected = false
-                    sink.yield(.disconnected(.server))
-                }
+            if role == .server {
+                takeServerEvent(event)
+            } else {
+                try takeClientEvent(event)
             }
+        }
+    }
+
+    private mutating func takeServerEvent(_ event: SocketMonitor.Event) {
+        switch event {
+        case .accepted(let connection): strangers[connection] = peerAddress(of: connection)
+        case .handshakeSucceeded: break
+        case .handshakeFailed(let failure): refusal = failure
+        case .disconnected(let connection):
+            let address = strangers.removeValue(forKey: connection)
+            // A failed handshake is reported just before the end of its connection.
+            if let refusal = refusal.take() {
+                refusals.note(address: address ?? "unknown", reason: refusal.reason(hasKey: hasKey))
+            }
+            if let peer = connections.close(connection) { sink.yield(.disconnected(peer)) }
+        }
+    }
+
+    private mutating func takeClientEvent(_ event: SocketMonitor.Event) throws(TransportError) {
+        switch event {
+        case .accepted: break
+        case .handshakeSucceeded:
+            judge.succeed()
+            isConnected = true
+            sink.yield(.connected)
+        case .handshakeFailed(let failure):
+            let reason = failure.reason(hasKey: hasKey)
+            logger.debug("control handshake failed", metadata: ["endpoint": "\(endpoint)", "reason": "\(reason)"])
+            if let error = judge.fail(failure) { throw error }
+            sink.yield(.handshakeFailed(reason: reason))
+        case .disconnected:
+            guard isConnected else { return }
+            isConnected = false
+            sink.yield(.disconnected(.server))
         }
     }
 

@@ -11,22 +11,25 @@ public final class ControlServer: Sendable {
 
     /// Listens at `tcp://host:port`; port 0 takes any.
     ///
+    /// With a key only those who have it are let in, and the others written down in the log.
+    ///
     /// Returns when peers can connect.
-    public init(bind: String, logger: Logger) throws(TransportError) {
+    public init(bind: String, key: ClusterKey? = nil, logger: Logger) throws(TransportError) {
         let address = try TCPAddress(parsing: bind)
         link = try LinkThread(name: "control-server") {
             (outbox, wakeup, continuation, ready) throws(TransportError) in
-            let context = try Context()
+            let context = try Context(key: key)
             let socket = try Socket(.router, in: context)
             let monitor = try SocketMonitor(of: socket, in: context)
-            try socket.setControlOptions()
+            try socket.setControlOptions(isEncrypted: key != nil)
+            if let key { try socket.admitOnly(key) }
             // Unknown peers are an error rather than silence.
             try socket.set(ZMQ_ROUTER_MANDATORY, 1)
             let endpoint = try socket.bind(address.endpoint)
             logger.debug("control server listens", metadata: ["endpoint": "\(endpoint)"])
             var loop = ControlLoop(
-                role: .server, socket: socket, monitor: monitor, outbox: outbox, wakeup: wakeup,
-                sink: EventSink(continuation), logger: logger)
+                role: .server, endpoint: endpoint, hasKey: key != nil, socket: socket, monitor: monitor, outbox: outbox,
+                wakeup: wakeup, sink: EventSink(continuation), logger: logger)
             ready(endpoint)
             loop.run()
         }
@@ -54,8 +57,8 @@ public final class ControlServer: Sendable {
 
 extension Socket {
     /// What both ends of the control plane set before they bind or connect.
-    func setControlOptions() throws(TransportError) {
-        try setFrameByteCountMax(ControlLimits.messageByteCountMax)
+    func setControlOptions(isEncrypted: Bool) throws(TransportError) {
+        try setFrameByteCountMax(ControlLimits.messageByteCountMax, isEncrypted: isEncrypted)
         try set(ZMQ_SNDHWM, ControlLimits.highWaterMark)
         try set(ZMQ_RCVHWM, ControlLimits.highWaterMark)
         try set(ZMQ_LINGER, Int32(ControlLimits.flushMilliseconds))

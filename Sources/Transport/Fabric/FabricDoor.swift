@@ -31,12 +31,13 @@ final class FabricDoor {
     private var invitations: [Int: Invitation] = [:]
 
     /// Listens; see ``ZeroMQFabric/init(rank:bind:advertise:abortFlag:)``.
-    init(context: Context, bind: String, advertise: String?) throws(TransportError) {
+    init(context: Context, key: ClusterKey?, bind: String, advertise: String?) throws(TransportError) {
         let address = try TCPAddress(parsing: bind, defaultPort: 0)
         let socket = try Socket(.router, in: context)
-        try socket.setFrameByteCountMax(Self.invitationByteCountMax)
+        try socket.setFrameByteCountMax(Self.invitationByteCountMax, isEncrypted: key != nil)
         try socket.set(ZMQ_RCVHWM, Self.queueCountMax)
         try socket.set(ZMQ_HANDSHAKE_IVL, 3000)
+        if let key { try socket.admitOnly(key) }
         let bound = try TCPAddress(parsing: socket.bind(address.endpoint))
         guard advertise != nil || !bound.isWildcard else {
             throw .invalidEndpoint(

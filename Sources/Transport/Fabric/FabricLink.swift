@@ -11,6 +11,8 @@ final class FabricLink {
     let token: UInt64
     /// True on the side that listens.
     let isListener: Bool
+    /// True where the connection is encrypted; what lies in shared memory never is.
+    let isEncrypted: Bool
     /// Where this side listens or connects.
     private(set) var endpoint: String
     var judge: FrameJudge
@@ -47,16 +49,17 @@ final class FabricLink {
     private var lent: SocketFrame?
     private let headerBytes = UnsafeMutableRawBufferPointer.allocate(byteCount: FrameHeader.byteCount, alignment: 8)
 
-    /// Listens on a port of its own, or connects to the peer's.
+    /// Listens on a port of its own, or connects to the peer's; encrypted where there is a key.
     init(
-        peer: Int, token: UInt64, context: Context, listeningOn host: String?, connectingTo endpoint: String?
+        peer: Int, token: UInt64, context: Context, key: ClusterKey?, listeningOn host: String?,
+        connectingTo endpoint: String?
     ) throws(TransportError) {
         let socket = try Socket(.pair, in: context)
-        let monitor = try SocketMonitor(of: socket, in: context, reportsHandshakes: false)
+        let monitor = try SocketMonitor(of: socket, in: context, reportsHandshakes: endpoint != nil)
         try socket.set(ZMQ_RCVTIMEO, FabricLink.patienceMilliseconds)
         try socket.set(ZMQ_SNDHWM, FabricLimits.highWaterMark)
         try socket.set(ZMQ_RCVHWM, FabricLimits.highWaterMark)
-        try socket.setFrameByteCountMax(FrameHeader.chunkByteCountMax)
+        try socket.setFrameByteCountMax(FrameHeader.chunkByteCountMax, isEncrypted: key != nil)
         try socket.set(ZMQ_HANDSHAKE_IVL, FabricLink.handshakeMilliseconds)
         // A connection that breaks has lost messages: it must not come back silently.
         try socket.set(ZMQ_RECONNECT_IVL, -1)
@@ -66,14 +69,17 @@ final class FabricLink {
         try socket.set(ZMQ_TCP_KEEPALIVE_INTVL, FabricLink.keepAliveSeconds)
         try socket.set(ZMQ_TCP_KEEPALIVE_CNT, 3)
         if let endpoint {
+            if let key { try socket.show(key) }
             try socket.connect(endpoint)
             self.endpoint = endpoint
         } else {
+            if let key { try socket.admitOnly(key) }
             self.endpoint = try socket.bind("tcp://\(host ?? "127.0.0.1"):0")
         }
         self.peer = peer
         self.token = token
         isListener = endpoint == nil
+        isEncrypted = key != nil
         judge = FrameJudge(peer: peer)
         pollItems = [socket.pollItem(ZMQ_POLLIN), monitor.pollItem]
         self.socket = socket
@@ -278,10 +284,13 @@ final class FabricLink {
     /// Takes in what happened to the socket's connections.
     func checkConnection() throws(TransportError) {
         while let event = try monitor.next() {
+            if case .handshakeFailed(let failure) = event, !isListener {
+                lossReason = "its link was not made: \(failure.reason(hasKey: isEncrypted))"
+            }
             // Until the hello names the connection, a listener may be bothered by strangers.
             guard case .disconnected(let lost) = event, connection == lost || (connection == nil && !isListener)
             else { continue }
-            lossReason = "the connection to it broke"
+            lossReason = lossReason ?? "the connection to it broke"
         }
     }
 }

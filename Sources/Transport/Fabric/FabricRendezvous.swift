@@ -13,18 +13,40 @@ final class FabricRendezvous {
     private let context: Context
     private let abortFlag: AbortFlag
     private let carrier: Carrier
+    private let key: ClusterKey?
+    private let encryption: LinkEncryption
     private var links: [Int: FabricLink] = [:]
     private var invites: [InviteSocket] = []
 
-    /// A socket in a class, so that arrays can hold it.
+    /// What an invitation leaves by, in a class, so that arrays can hold it.
     private final class InviteSocket {
         let socket: Socket
-        init(_ socket: consuming Socket) { self.socket = socket }
+        private let monitor: SocketMonitor
+        private var judge: HandshakeJudge
+
+        init(_ socket: consuming Socket, _ monitor: consuming SocketMonitor, _ judge: HandshakeJudge) {
+            self.socket = socket
+            self.monitor = monitor
+            self.judge = judge
+        }
+
+        deinit { socket.stopMonitor() }
+
+        /// Throws where the peer will never let this rank in.
+        func check() throws(TransportError) {
+            while let event = try monitor.next() {
+                switch event {
+                case .handshakeSucceeded: judge.succeed()
+                case .handshakeFailed(let failure): if let error = judge.fail(failure) { throw error }
+                case .accepted, .disconnected: break
+                }
+            }
+        }
     }
 
     init(
         rank: Int, epoch: UInt32, peers: [Int: String], door: FabricDoor, context: Context, abortFlag: AbortFlag,
-        carrier: Carrier
+        carrier: Carrier, key: ClusterKey?, encryption: LinkEncryption
     ) {
         self.rank = rank
         self.epoch = epoch
@@ -33,6 +55,8 @@ final class FabricRendezvous {
         self.context = context
         self.abortFlag = abortFlag
         self.carrier = carrier
+        self.key = key
+        self.encryption = encryption
     }
 
     /// Returns the links to all peers, or throws and leaves none.
@@ -41,6 +65,7 @@ final class FabricRendezvous {
         for (peer, endpoint) in peers where peer > rank { try invite(peer, at: endpoint) }
         while true {
             try acceptInvitations()
+            for invite in invites { try invite.check() }
             for link in links.values { try greet(link) }
             let missing = peers.keys.filter { !(links[$0].map(Self.isComplete) ?? false) }.sorted()
             if missing.isEmpty { return try checkedLinks() }
@@ -70,14 +95,18 @@ final class FabricRendezvous {
 
     private func invite(_ peer: Int, at endpoint: String) throws(TransportError) {
         let token = UInt64.random(in: .min ... .max)
+        let peerAddress = try TCPAddress(parsing: endpoint)
         let link = try FabricLink(
-            peer: peer, token: token, context: context, listeningOn: door.host, connectingTo: nil)
+            peer: peer, token: token, context: context, key: linkKey(to: peerAddress), listeningOn: door.host,
+            connectingTo: nil)
         links[peer] = link
         var address = try TCPAddress(parsing: link.endpoint)
         address.host = door.advertisedHost
         let payload = Array(address.endpoint.utf8)
         let socket = try Socket(.dealer, in: context)
-        try socket.connect(TCPAddress(parsing: endpoint).endpoint)
+        let monitor = try SocketMonitor(of: socket, in: context)
+        if let key { try socket.show(key) }
+        try socket.connect(peerAddress.endpoint)
         var bytes = [UInt8](repeating: 0, count: FrameHeader.byteCount)
         let header = header(.invite, to: peer, token: token, byteCount: payload.count)
         bytes.withUnsafeMutableBytes(header.encode(into:))
@@ -89,7 +118,20 @@ final class FabricRendezvous {
                 operation: "inviting rank \(peer)", endpoint: endpoint, reason: "the message was not taken",
                 remedy: "check the address and the network")
         }
-        invites.append(InviteSocket(socket))
+        let judge = HandshakeJudge(endpoint: peerAddress.endpoint, hasKey: key != nil)
+        invites.append(InviteSocket(socket, monitor, judge))
+    }
+
+    /// The key of the link to a peer; nil where it is not encrypted.
+    ///
+    /// Both ends find the same: each knows the address that the other gives to peers, and who shares an address with it is
+    /// of the same host.
+    private func linkKey(to peer: TCPAddress) -> ClusterKey? {
+        switch encryption {
+        case .everywhere: key
+        case .betweenHosts: peer.isSameHost(as: door.advertisedHost) ? nil : key
+        case .none: nil
+        }
     }
 
     private func send(
@@ -108,7 +150,8 @@ final class FabricRendezvous {
             let peer = invitation.sender
             guard peer < rank, peers[peer] != nil, links[peer] == nil else { continue }
             links[peer] = try FabricLink(
-                peer: peer, token: invitation.token, context: context, listeningOn: nil,
+                peer: peer, token: invitation.token, context: context,
+                key: linkKey(to: TCPAddress(parsing: invitation.endpoint)), listeningOn: nil,
                 connectingTo: invitation.endpoint)
         }
     }

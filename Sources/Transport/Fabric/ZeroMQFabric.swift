@@ -26,6 +26,10 @@ public final class ZeroMQFabric: AbortableFabric {
     /// What shall carry data; the same on all ranks.
     public let carrier: Carrier
 
+    /// Which connections are encrypted, where there is a key; the same on all ranks.
+    public let encryption: LinkEncryption
+
+    private let key: ClusterKey?
     private let faults: FaultInjector?
     private let context: Context
     private let door: FabricDoor
@@ -36,25 +40,29 @@ public final class ZeroMQFabric: AbortableFabric {
     /// Listens for peers.
     ///
     /// `bind` is an address or interface of this host, with `:port` where the port must be a certain one. `advertise` is
-    /// what peers connect to where that differs, which it must for a wildcard. `faults` damage what this rank sends, for
-    /// simulations.
+    /// what peers connect to where that differs, which it must for a wildcard. With a key only ranks that have it find
+    /// each other. `faults` damage what this rank sends, for simulations.
     public init(
         rank: Int, bind: String = "127.0.0.1", advertise: String? = nil, carrier: Carrier = .automatic,
-        abortFlag: AbortFlag = AbortFlag(), faults: FaultInjector? = nil
+        key: ClusterKey? = nil, encryption: LinkEncryption = .betweenHosts, abortFlag: AbortFlag = AbortFlag(),
+        faults: FaultInjector? = nil
     ) throws(TransportError) {
         self.rank = rank
+        self.key = key
+        self.encryption = encryption
         self.carrier = carrier
         self.faults = faults
         self.abortFlag = abortFlag
-        context = try Context()
-        door = try FabricDoor(context: context, bind: bind, advertise: advertise)
+        context = try Context(key: key)
+        door = try FabricDoor(context: context, key: key, bind: bind, advertise: advertise)
         endpoint = door.endpoint
     }
 
     /// Makes the links to all peers, after closing those of an earlier epoch; returns when every peer has answered.
     ///
     /// `peers` are the endpoints by rank; this rank's own may be among them. All ranks call this with the same epoch.
-    /// Throws ``TransportError/connectDeadline(missing:epoch:after:)`` when peers stay away, and
+    /// Throws ``TransportError/connectDeadline(missing:epoch:after:)`` when peers stay away,
+    /// ``TransportError/keyMismatch(endpoint:reason:)`` when one has another key, and
     /// ``TransportError/noSharedMemory(peer:reason:)`` where memory must be shared and cannot be.
     public func connect(
         peers: [Int: String], epoch: UInt32, rank newRank: Int? = nil, deadline: Duration = .seconds(20)
@@ -67,7 +75,7 @@ public final class ZeroMQFabric: AbortableFabric {
         precondition(others.keys.allSatisfy { $0 >= 0 && $0 < FabricDoor.rankCountMax }, "ranks are small numbers")
         let rendezvous = FabricRendezvous(
             rank: rank, epoch: epoch, peers: others, door: door, context: context, abortFlag: abortFlag,
-            carrier: carrier)
+            carrier: carrier, key: key, encryption: encryption)
         var links = [FabricLink?](repeating: nil, count: size)
         for link in try rendezvous.run(deadline: deadline) { links[link.peer] = link }
         self.links = links
@@ -83,6 +91,11 @@ public final class ZeroMQFabric: AbortableFabric {
     /// What carries data to each peer: ``Carrier/sharedMemory`` or ``Carrier/zeroMQ``.
     public var carriers: [Int: Carrier] {
         Dictionary(uniqueKeysWithValues: links.compactMap { link in link.map { ($0.peer, $0.carrier) } })
+    }
+
+    /// The peers whose connections are encrypted.
+    public var encryptedPeers: Set<Int> {
+        Set(links.compactMap { link in link.flatMap { $0.isEncrypted ? $0.peer : nil } })
     }
 
     /// Why memory is not shared with a peer, where somebody tried; by rank.

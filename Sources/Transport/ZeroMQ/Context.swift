@@ -15,11 +15,13 @@ public final class Context: @unchecked Sendable {
     let pointer: UnsafeMutableRawPointer
     /// What the system calls the I/O thread, once there has been a socket; other threads of the process have other names.
     let ioThreadName: String
+    /// Says who may connect, where there is a key.
+    private let admission: Admission?
 
-    /// Starts a context with one I/O thread.
+    /// Starts a context with one I/O thread; with a key its sockets can admit those who have it.
     ///
     /// Throws where the installed library is too old.
-    public init() throws(TransportError) {
+    public init(key: ClusterKey? = nil) throws(TransportError) {
         let found = Self.version
         guard found >= Self.requiredVersion else {
             let required = Self.requiredVersion
@@ -31,12 +33,19 @@ public final class Context: @unchecked Sendable {
         let number = Self.count.add(1, ordering: .relaxed).oldValue & 0x1FFF
         let isNamed = zmq_ctx_set(pointer, ZMQ_THREAD_NAME_PREFIX, number) == 0
         ioThreadName = isNamed ? "\(number)/ZMQbg/IO/0" : ""
+        do throws(TransportError) {
+            if let key { admission = try Admission(context: pointer, key: key) } else { admission = nil }
+        } catch {
+            zmq_ctx_term(pointer)
+            throw error
+        }
         self.pointer = pointer
     }
 
     deinit {
         // Sockets hold a reference to their context, so all are closed here and this ends within their linger period.
         while zmq_ctx_term(pointer) != 0, zmq_errno() == EINTR {}
+        admission?.join()
     }
 
     /// Version of the installed library, for `doctor` and the log.

@@ -61,8 +61,8 @@ struct Socket: ~Copyable {
     }
 
     /// Bounds the size of incoming frames; a peer that exceeds it is disconnected.
-    func setFrameByteCountMax(_ count: Int) throws(TransportError) {
-        var value = Int64(count)
+    func setFrameByteCountMax(_ count: Int, isEncrypted: Bool) throws(TransportError) {
+        var value = Int64(count + (isEncrypted ? ClusterKey.overheadByteCount : 0))
         try check(zmq_setsockopt(pointer, ZMQ_MAXMSGSIZE, &value, 8), "setting the largest frame")
     }
 

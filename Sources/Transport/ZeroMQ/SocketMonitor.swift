@@ -7,8 +7,11 @@ import Synchronization
 struct SocketMonitor: ~Copyable {
     /// What is reported; connections are named by their descriptor.
     enum Event {
+        /// Somebody has connected to a socket that listens.
+        case accepted(connection: Int32)
         case disconnected(connection: Int32)
-        case handshakeFailed(reason: String)
+        /// The end of its connection follows.
+        case handshakeFailed(HandshakeFailure)
         case handshakeSucceeded
     }
 
@@ -25,7 +28,7 @@ struct SocketMonitor: ~Copyable {
         let handshakes =
             ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
             | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
-        let events = ZMQ_EVENT_DISCONNECTED | (reportsHandshakes ? handshakes : 0)
+        let events = ZMQ_EVENT_DISCONNECTED | (reportsHandshakes ? handshakes | ZMQ_EVENT_ACCEPTED : 0)
         guard zmq_socket_monitor(watched.pointer, endpoint, Int32(events)) == 0 else {
             throw .lastFailure("watching a socket", at: endpoint)
         }
@@ -46,16 +49,22 @@ struct SocketMonitor: ~Copyable {
             let value = bytes.loadUnaligned(fromByteOffset: 2, as: Int32.self)
             try socket.discardRest(of: message)
             switch kind {
+            case ZMQ_EVENT_ACCEPTED:
+                return .accepted(connection: value)
             case ZMQ_EVENT_DISCONNECTED:
                 return .disconnected(connection: value)
             case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
                 return .handshakeSucceeded
             case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-                return .handshakeFailed(reason: "authentication failed with status \(value)")
+                return .handshakeFailed(.refused(status: value))
             case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-                return .handshakeFailed(reason: "the other side does not speak the same protocol (code \(value))")
+                switch value {
+                case ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC: return .handshakeFailed(.cipher)
+                case ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH: return .handshakeFailed(.mechanism)
+                default: return .handshakeFailed(.other(code: value))
+                }
             case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-                return .handshakeFailed(reason: zmq_strerror(value).map { String(cString: $0) } ?? "error \(value)")
+                return .handshakeFailed(.brokenOff(value))
             default: continue
             }
         }

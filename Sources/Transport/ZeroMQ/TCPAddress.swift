@@ -36,6 +36,16 @@ package struct TCPAddress: Sendable, Hashable {
     /// True for an address that means all interfaces, which nobody can connect to.
     package var isWildcard: Bool { host == "*" || host == "0.0.0.0" }
 
+    /// True for an address that only this host can reach.
+    package var isLoopback: Bool { Self.isLoopback(host) }
+
+    private static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host.hasPrefix("127.") && host.allSatisfy { $0.isASCII && ($0.isNumber || $0 == ".") }
+    }
+
+    /// True where another address of this host has the given host part, as far as names can tell.
+    func isSameHost(as other: String) -> Bool { host == other || isLoopback && Self.isLoopback(other) }
+
     /// `tcp://host:port`.
     package var endpoint: String { "tcp://\(host):\(port)" }
 }

@@ -29,6 +29,7 @@ import Testing
             data_plane:
               {host: 10.0.0.1, join_deadline: 5s, load_deadline: 2m, collective_deadline: 1.5s, call_deadline: 1h}
             control: {host: "::1", port: 0}
+            security: {key_file: cluster.key, data_plane: plain}
             server:
               {host: 0.0.0.0, port: 8001, queue: 7, keys: keys.txt, limits: {body: 1MiB, prompt: 1KiB, pictures: 4}}
             """, folder: "/etc/tessera/")
@@ -56,6 +57,8 @@ import Testing
                     host: "10.0.0.1", joinDeadline: .seconds(5), loadDeadline: .seconds(120),
                     collectiveDeadline: .milliseconds(1500), callDeadline: .seconds(3600)))
         #expect(configuration.control == NetworkAddress(host: "::1", port: 0))
+        #expect(
+            configuration.security == SecuritySettings(keyFile: "/etc/tessera/cluster.key", linkEncryption: .none))
         #expect(
             configuration.server
                 == ServerSettings(

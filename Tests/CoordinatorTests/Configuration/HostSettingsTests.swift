@@ -21,6 +21,7 @@ import Testing
               ssh: {command: /usr/bin/ssh, options: [-p, "2222"], executable: bin/tessera, directory: /srv}
             control: {host: 0.0.0.0, port: 0, advertise: head}
             data_plane: {host: eth1}
+            security: none
             """)
         #expect(
             configuration.workers == [
@@ -48,14 +49,15 @@ import Testing
     @Test func externalWorkersOfThisMachineAreAWarning() throws {
         let configuration = try Self.parse("workers: {launcher: external}")
         #expect(configuration.warnings.map(\.keyPath) == ["control.host"])
-        #expect(try Self.parse("workers: {launcher: external}\ncontrol: {host: 10.0.0.1}").warnings.isEmpty)
+        #expect(try Self.parse("workers: {launcher: external}\ncontrol: {host: 10.0.0.1}\nsecurity: none").warnings.isEmpty)
         #expect(try Self.parse("workers: {launcher: external}\ncontrol: {advertise: localhost}").warnings.isEmpty)
     }
 
     @Test func automaticMeshesTakeTheTasksOfASlurmJob() throws {
         func count(_ environment: [String: String]) throws -> Int {
             try ClusterConfiguration.parse(
-                "{model: {preset: amused-tiny}, mesh: auto, workers: {launcher: slurm}, control: {host: 0.0.0.0}}",
+                "{model: {preset: amused-tiny}, mesh: auto, workers: {launcher: slurm}, control: {host: 0.0.0.0}, "
+                    + "security: none}",
                 environment: environment
             ).workers.count
         }
@@ -67,7 +69,8 @@ import Testing
 
     @Test func automaticMeshesTakeHosts() throws {
         let configuration = try Self.parse(
-            "mesh: auto\nworkers: {launcher: external, hosts: [{host: a, count: 2}, {host: b}]}\ncontrol: {host: 10.0.0.1}"
+            "mesh: auto\nworkers: {launcher: external, hosts: [{host: a, count: 2}, {host: b}]}\ncontrol: {host: 10.0.0.1}\n"
+                + "security: none"
         )
         #expect(configuration.workers.map(\.host) == ["a", "a", "b"])
     }
