@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import Protocol
+import Transport
 
 /// A process of this machine that starts a worker on another one.
 enum RemoteProcess {
