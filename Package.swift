@@ -104,8 +104,8 @@ let package = Package(
             name: "CLI",
             dependencies: [
                 "Bench", "Coordinator", "Worker", "Server", "Models", "Sharding", "Runtime", "Transport", "Protocol",
-                "Program",
-                "Tensor", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Program", "Tensor", "CLinux", logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),
 
@@ -142,7 +142,7 @@ let package = Package(
                 "Bench", "Coordinator", "Runtime", "Sharding", "Program", "Tensor", logging,
             ],
             swiftSettings: common),
-        .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: common),
+        .target(name: "HTTPProbe", dependencies: ["CLinux"], path: "Tests/HTTPProbe", swiftSettings: common),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: common),
         .testTarget(
             name: "ServerTests",

@@ -202,7 +202,7 @@ cimage_status cimage_png_read(
     char *message) {
     memset(out, 0, sizeof *out);
     message[0] = 0;
-    if (byte_count < 8 || png_sig_cmp(bytes, 0, 8)) return CIMAGE_NOT_A_PNG;
+    if (byte_count < 8 || png_sig_cmp(bytes, 0, 8)) return CIMAGE_UNKNOWN_FORMAT;
     // The header chunk comes first, at a fixed place: judge the size before libpng does, to name the reason.
     if (byte_count >= 24) {
         uint32_t width = png_get_uint_32(bytes + 16), height = png_get_uint_32(bytes + 20);

@@ -38,9 +38,9 @@ public struct Generate: Sendable, Hashable {
     public var width: Int
     /// Pixels; 0: the default.
     public var height: Int
-    /// A PNG file to start from.
+    /// A PNG or JPEG file to start from.
     public var image: [UInt8]
-    /// A PNG file: white is painted, black is kept.
+    /// A PNG or JPEG file: white is painted, black is kept.
     public var mask: [UInt8]
     /// How much of the image is replaced, in (0, 1].
     public var strength: Double?

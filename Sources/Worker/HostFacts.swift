@@ -1,10 +1,15 @@
 import CLinux
 import Glibc
 
-/// What a worker says about its machine.
+/// What a worker says about its machine, and asks of it.
 enum HostFacts {
     /// Cores that this process may use.
     static var cpuCount: Int { Int(clinux_cpu_count()) }
+
+    /// Moves the calling thread to a core, counted round among those that it may use; it may leave it again.
+    ///
+    /// Where the system forbids it, it stays where it is: only speed is at stake.
+    static func startOnCore(_ number: Int) { _ = clinux_move_thread(Int32(clamping: number)) }
 
     /// Memory of the machine in bytes; 0 where the system does not say.
     static var memoryByteCount: Int {

@@ -13,6 +13,8 @@ public final class RuntimeEngine: RankEngine {
     private let threads: ThreadPool
     private let residents = ResidentStore()
     private var programs: [String: Entry] = [:]
+    /// True where messages wake the threads that wait for them.
+    private var wakesPeers = false
     /// Nil: nothing is recorded.
     private var ring: TraceRing?
     /// What the calls since the last order took from the heap, where that is counted.
@@ -27,6 +29,16 @@ public final class RuntimeEngine: RankEngine {
         let store: WeightStore
         /// Payload bytes that a call sends to each peer, by rank.
         let payload: [Int]
+        /// Shapes of the whole outputs, by name.
+        let outputDims: [String: [Int]]
+
+        init(_ executor: Executor, _ store: WeightStore, payload: [Int]) {
+            (self.executor, self.store, self.payload) = (executor, store, payload)
+            let program = executor.program
+            outputDims = Dictionary(
+                program.outputs.map { ($0.name, program.buffers[$0.buffer].dims.map(\.size)) },
+                uniquingKeysWith: { first, _ in first })
+        }
     }
 
     /// Listens for peers; on the rank's thread.
@@ -52,6 +64,7 @@ public final class RuntimeEngine: RankEngine {
     public func connect(endpoints: [String], epoch: UInt32) throws {
         let peers = Dictionary(uniqueKeysWithValues: endpoints.enumerated().map { ($0.offset, $0.element) })
         try fabric.connect(peers: peers, epoch: epoch)
+        wakesPeers = fabric.carriers.values.contains(.zeroMQ)
         for (peer, carrier) in fabric.carriers.sorted(by: { $0.key < $1.key }) {
             let reason = fabric.refusals[peer].map { " (\($0))" } ?? ""
             let cipher = fabric.encryptedPeers.contains(peer) ? ", encrypted" : ""
@@ -96,7 +109,7 @@ public final class RuntimeEngine: RankEngine {
             }
         }
         let executor = try Executor(program: program, weights: store, threads: threads)
-        programs[order.programKey] = Entry(executor: executor, store: store, payload: payload(of: program))
+        programs[order.programKey] = Entry(executor, store, payload: payload(of: program))
         return Installed(
             programKey: order.programKey, arenaByteCount: executor.memory.arena + executor.memory.scratch,
             parameterByteCount: store.byteCount)
@@ -126,6 +139,10 @@ public final class RuntimeEngine: RankEngine {
 
     private func run(_ order: Run, _ entry: Entry) throws -> RunResult {
         let executor = entry.executor
+        // The system puts threads that wake each other on one core, where they wait for each other: every rank of a host
+        // begins a call on a core of its own.
+        if wakesPeers { HostFacts.startOnCore(assign.rank * threads.threadCount) }
+        defer { fabric.letGoOfCore() }
         let clock = ContinuousClock()
         let (begin, sent, waited) = (clock.now, fabric.sentByteCount, executor.exchangeNanoseconds)
         let traced = ring == nil ? 0 : TraceRing.now
@@ -137,13 +154,11 @@ public final class RuntimeEngine: RankEngine {
             fabric: fabric, deadline: assign.callDeadline, trace: ring)
         let duration = begin.duration(to: clock.now)
         count(entry.payload, duration, collective: .nanoseconds(executor.exchangeNanoseconds &- waited))
-        let sizes = Dictionary(
-            executor.program.outputs.map { ($0.name, executor.program.buffers[$0.buffer].dims.map(\.size)) },
-            uniquingKeysWith: { first, _ in first })
         return RunResult(
             call: order.call,
             outputs: outputs.map {
-                OutputPart(name: $0.name, box: $0.box, dims: sizes[$0.name] ?? $0.box.dims, tensor: $0.tensor)
+                OutputPart(
+                    name: $0.name, box: $0.box, dims: entry.outputDims[$0.name] ?? $0.box.dims, tensor: $0.tensor)
             }, duration: duration, sentByteCount: fabric.sentByteCount - sent)
     }
 

@@ -1,3 +1,4 @@
+import CLinux
 public import Foundation
 import Glibc
 
@@ -46,22 +47,11 @@ public final class HTTPProbe: @unchecked Sendable {
 
     /// Connects.
     public init(port: Int) throws {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { throw HTTPProbeError("no socket") }
-        var patience = timeval(tv_sec: Self.patienceSeconds, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(UInt16(port).bigEndian)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let status = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
+        let made = clinux_connect_loopback(Int32(port), Int32(Self.patienceSeconds))
+        guard made >= 0 else {
+            throw HTTPProbeError("port \(port): \(String(cString: strerror(-made)))")
         }
-        guard status == 0 else {
-            throw HTTPProbeError("port \(port): \(String(cString: strerror(errno)))")
-        }
+        descriptor = made
     }
 
     /// Hangs up.

@@ -79,8 +79,8 @@ import Testing
             ([small], ["mask is 32x64", "the picture's size 64x64"], 2),
             ([black], ["mask covers no token"], 2),
             ([atelier.path("cut.png")], ["cut.png: the PNG is damaged", "ends too early"], 1),
-            ([atelier.path("text.png")], ["text.png: the file is not a PNG"], 1),
-            ([atelier.path("empty.png")], ["empty.png: the file is not a PNG"], 1),
+            ([atelier.path("text.png")], ["text.png: the file is neither a PNG nor a JPEG"], 1),
+            ([atelier.path("empty.png")], ["empty.png: the file is neither a PNG nor a JPEG"], 1),
             ([atelier.path("none.png")], ["none.png cannot be read: there is no such file"], 1),
             ([atelier.folder.path], ["is a folder"], 1),
         ]

@@ -65,7 +65,7 @@ import Testing
         // After the header chunk, before the pixels.
         let file = Array(square[..<33]) + bomb + Array(square[33...])
         let before = Self.peak
-        do throws(PNGError) {
+        do throws(PictureError) {
             let decoded = try PNGFile.decode(file)
             #expect(decoded.pixels.bytes.allSatisfy { $0 == 9 })
             #expect(decoded.texts.allSatisfy { $0.value.utf8.count <= 8 << 20 })
@@ -84,7 +84,7 @@ import Testing
             HostTensor(dtype: .u8, dims: [4, 4, 3], bytes: [UInt8](repeating: 0, count: 48)))
         let file = Array(square[..<33]) + Self.chunk("IDAT", Self.zeros(512 << 20)) + Self.chunk("IEND", [])
         let before = Self.peak
-        do throws(PNGError) {
+        do throws(PictureError) {
             #expect(try PNGFile.decode(file).pixels.bytes.count == 48)
         } catch {
             guard case .damaged = error else {

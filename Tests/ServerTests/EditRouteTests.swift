@@ -44,6 +44,19 @@ import Testing
         #expect(request.editing == .variation(image: image, strength: 0.25))
     }
 
+    @Test func aPhotographIsVaried() async throws {
+        let service = FakeService()
+        let rgb = HostTensor(dtype: .u8, dims: [8, 4, 3], bytes: [UInt8](repeating: 130, count: 96))
+        try await serving(service) { port in
+            var form = Form()
+            form.add("prompt", "x")
+            form.add("image", file: "a.jpg", try PictureFormat(.jpeg).encode(rgb))
+            let answer = try await edit(port, form)
+            #expect(answer.status == 200, "\(answer.text)")
+        }
+        #expect(service.placed.first?.request.editing == .variation(image: rgb, strength: 0.5))
+    }
+
     @Test func transparentPixelsOfAMaskArePainted() async throws {
         let service = FakeService()
         let mask = try #require(Data(base64Encoded: Self.halfMask))

@@ -149,7 +149,7 @@ import Testing
             #expect(try stored.order(StoredOrder.input(of: order)) == order)
         }
         request.editing = editings[1]
-        #expect(throws: PNGError.notPNG) { try StoredOrder(PictureOrder(request)).order(nil) }
+        #expect(throws: PictureError.unknownFormat) { try StoredOrder(PictureOrder(request)).order(nil) }
     }
 
     @Test func namesAreLongAndPlain() {

@@ -65,16 +65,16 @@ import Testing
             ("a\nb", "a"), ("a", "b\0c"),
         ]
         for (keyword, value) in bad {
-            #expect(throws: PNGError.keyword(keyword)) {
+            #expect(throws: PictureError.keyword(keyword)) {
                 try PNGFile.encode(picture(1, 1), texts: [.init(keyword: keyword, value: value)])
             }
         }
     }
 
     @Test("other bytes are not a PNG")
-    func notPNG() {
+    func otherFormats() {
         for bytes in [[], [0x89], Array("GIF89a..........".utf8), [UInt8](repeating: 0, count: 100)] {
-            #expect(throws: PNGError.notPNG) { try PNGFile.decode(bytes) }
+            #expect(throws: PictureError.unknownFormat) { try PNGFile.decode(bytes) }
         }
     }
 
@@ -87,7 +87,7 @@ import Testing
                 let png = try PNGFile.decode(Array(bytes[..<count]))
                 #expect(png.pixels == rgb)
             } catch {
-                guard case .damaged(let reason) = error else {
+                guard case .damaged(.png, let reason) = error else {
                     Issue.record("\(count): \(error)")
                     continue
                 }
@@ -99,7 +99,7 @@ import Testing
     @Test("sizes beyond the limits are refused before anything is allocated")
     func limits() throws {
         var bytes = try PNGFile.encode(picture(2, 2))
-        let limit = PNGError.tooLarge(sideLimit: PNGFile.sideLimit, pixelLimit: PNGFile.pixelLimit)
+        let limit = PictureError.tooLarge
         for (offset, value) in [(16, 0x7F), (20, 0x7F), (18, 0x41), (16, 0xFF)] {
             var changed = bytes
             changed[offset] = UInt8(value)

@@ -109,7 +109,7 @@ import Testing
         }
         #expect(throws: PictureFileError.isFolder(path: folder.path)) { try PictureFile.read(folder.path) }
         try PictureFile.write(Array("no picture".utf8), to: path)
-        #expect(throws: PictureFileError.picture(path: path, problem: .notPNG)) { try PictureFile.read(path) }
+        #expect(throws: PictureFileError.picture(path: path, problem: .unknownFormat)) { try PictureFile.read(path) }
         try FileManager.default.removeItem(at: folder)
     }
 }

@@ -13,7 +13,7 @@ enum { CIMAGE_MESSAGE_BYTES = 160 };
 typedef enum {
     CIMAGE_OK = 0,
     CIMAGE_OUT_OF_MEMORY = 1,
-    CIMAGE_NOT_A_PNG = 2,
+    CIMAGE_UNKNOWN_FORMAT = 2,
     CIMAGE_DAMAGED = 3,
     CIMAGE_TOO_LARGE = 4,
 } cimage_status;
@@ -56,6 +56,21 @@ cimage_status cimage_png_read(
 cimage_status cimage_jpeg_write(
     const uint8_t *rgb, uint32_t width, uint32_t height, int quality, const uint8_t *comment, size_t comment_count,
     uint8_t **bytes, size_t *byte_count, char *message);
+
+/// What a JPEG holds.
+typedef struct {
+    uint32_t width;
+    uint32_t height;
+    uint8_t *pixels; // RGB [height, width, 3]; freed with cimage_free
+} cimage_jpeg;
+
+/// Reads a JPEG with 8 bits a sample, upright as its Exif orientation says; grey and CMYK become RGB.
+///
+/// Refuses pictures with a side above max_side or more than max_pixels pixels before anything is allocated for them, files
+/// that end too early and those that repeat themselves in very many scans. On any status but CIMAGE_OK nothing needs to be
+/// freed.
+cimage_status cimage_jpeg_read(
+    const uint8_t *bytes, size_t byte_count, uint32_t max_side, uint64_t max_pixels, cimage_jpeg *out, char *message);
 
 void cimage_png_free(cimage_png *png);
 void cimage_free(void *memory);

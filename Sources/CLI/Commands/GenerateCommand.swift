@@ -53,10 +53,10 @@ struct GenerateCommand: AsyncParsableCommand {
         transform: PictureSize.parse)
     var size: PictureSize?
 
-    @Option(help: ArgumentHelp("Starts from this picture (PNG).", valueName: "png"))
+    @Option(help: ArgumentHelp("Starts from this picture (PNG or JPEG).", valueName: "file"))
     var image: String?
 
-    @Option(help: ArgumentHelp("Repaints --image only where this picture (PNG) is white.", valueName: "png"))
+    @Option(help: ArgumentHelp("Repaints --image only where this picture (PNG or JPEG) is white.", valueName: "file"))
     var mask: String?
 
     @Option(help: "With --image: how much of it is painted anew, above 0 up to 1.")

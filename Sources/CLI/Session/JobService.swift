@@ -103,7 +103,7 @@ actor JobService {
     /// A stable word for the client: `request` where the order itself is wrong.
     private static func code(of error: any Error) -> String {
         switch error {
-        case is GenerationRequestError, is PNGError, is ModelError: "request"
+        case is GenerationRequestError, is PictureError, is ModelError: "request"
         case let error as ClientError: error.code
         case let error as ClusterError: error.code
         case OrderError.queueFull: "busy"

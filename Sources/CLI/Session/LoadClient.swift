@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import Glibc
 
@@ -65,21 +66,11 @@ final class LoadClient {
     }
 
     private func connectToServer() throws(Failure) {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var patience = timeval(tv_sec: Self.patienceSeconds, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(UInt16(port).bigEndian)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let result = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
+        let made = clinux_connect_loopback(Int32(port), Int32(Self.patienceSeconds))
+        guard made >= 0 else {
+            throw Failure(description: "port \(port): \(String(cString: strerror(-made)))")
         }
-        guard result == 0 else {
-            throw Failure(description: "port \(port): \(String(cString: strerror(errno)))")
-        }
+        descriptor = made
     }
 }
 

@@ -101,7 +101,7 @@ final class Studio: Sendable {
     ///
     /// - Parameter progress: told how much is loaded, in bytes over all workers, then the steps.
     ///
-    /// Throws ``GenerationRequestError``, `PNGError` and what the cluster throws.
+    /// Throws ``GenerationRequestError``, `PictureError` and what the cluster throws.
     func make(
         _ order: Generate, on cluster: Cluster, progress: @escaping @Sendable (JobProgress) async -> Void
     ) async throws -> Pictures {
@@ -119,7 +119,7 @@ final class Studio: Sendable {
     ///   - tell: gets what happens meanwhile.
     ///   - admitted: the request waits no more.
     ///
-    /// Throws ``GenerationRequestError``, ``DeadlineError``, `PNGError` and what the cluster throws.
+    /// Throws ``GenerationRequestError``, ``DeadlineError``, `PictureError` and what the cluster throws.
     func paint(
         _ request: GenerationRequest, terms: ServiceTerms = ServiceTerms(), format: PictureFormat = .png,
         on cluster: Cluster,
@@ -140,7 +140,7 @@ final class Studio: Sendable {
                 await tell(.stepped(done: step.done, total: step.total, secondsLeft: step.secondsLeft))
             case .preview(let picture, let pixels):
                 // A preview that cannot be written is no reason to give the picture up.
-                if let file = try? await Offload.run({ () throws(PNGError) in try format.encode(pixels) }) {
+                if let file = try? await Offload.run({ () throws(PictureError) in try format.encode(pixels) }) {
                     await tell(.preview(picture: picture, file: file))
                 }
             case .finished: break
@@ -201,7 +201,7 @@ final class Studio: Sendable {
 
     /// The order as the decoding loop takes it; decodes its pictures.
     ///
-    /// Throws `PNGError`.
+    /// Throws `PictureError`.
     func request(_ order: Generate) throws -> GenerationRequest {
         var request = GenerationRequest(prompt: order.prompt, seed: order.seed)
         request.negativePrompt = order.negativePrompt.isEmpty ? nil : order.negativePrompt
@@ -215,11 +215,11 @@ final class Studio: Sendable {
                 ?? TemperatureRange(Float(start))
         }
         guard !order.image.isEmpty else { return request }
-        let image = try PNGFile.decode(order.image).rgb
+        let image = try DecodedPicture(file: order.image).rgb
         if order.mask.isEmpty {
             request.editing = .variation(image: image, strength: order.strength ?? 0.5)
         } else {
-            let mask = ImageResize.luma(try PNGFile.decode(order.mask).rgb)
+            let mask = ImageResize.luma(try DecodedPicture(file: order.mask).rgb)
             request.editing = .inpainting(image: image, mask: mask, strength: order.strength ?? 1)
         }
         return request

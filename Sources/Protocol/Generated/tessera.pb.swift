@@ -1568,10 +1568,10 @@ nonisolated struct WireGenerate: Sendable {
   /// 0: the model's default
   var height: UInt32 = 0
 
-  /// a PNG file; empty: none
+  /// a PNG or JPEG file; empty: none
   var image: Data = Data()
 
-  /// a PNG file; empty: none
+  /// a PNG or JPEG file; empty: none
   var mask: Data = Data()
 
   var strength: Double {

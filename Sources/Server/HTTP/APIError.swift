@@ -41,7 +41,7 @@ struct APIError: Error, Sendable {
                 return field == "size" ? "size: \(problem)" : "\(field) \(problem.message)"
             }
             self = .invalid(parameter, problems.joined(separator: "; "))
-        case let error as PNGError:
+        case let error as PictureError:
             self = .invalid("image", error.description, code: "invalid_image")
         case let error as MultipartFormError:
             self = .invalid(nil, "the form cannot be read: \(error)", code: "invalid_form")

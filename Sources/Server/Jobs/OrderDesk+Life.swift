@@ -251,14 +251,14 @@ extension OrderDesk {
     // MARK: What takes time, beside the desk
 
     /// The picture that an order edits, as files.
-    nonisolated static func input(of order: PictureOrder) async throws(PNGError) -> StoredOrder.Input? {
+    nonisolated static func input(of order: PictureOrder) async throws(PictureError) -> StoredOrder.Input? {
         if order.request.editing == nil { return nil }
-        return try await Offload.run { () throws(PNGError) in try StoredOrder.input(of: order) }
+        return try await Offload.run { () throws(PictureError) in try StoredOrder.input(of: order) }
     }
 
     /// The order that a job was accepted with.
-    nonisolated static func order(of job: Job, _ input: StoredOrder.Input?) async throws(PNGError) -> PictureOrder {
-        try await Offload.run { () throws(PNGError) in try job.order.order(input) }
+    nonisolated static func order(of job: Job, _ input: StoredOrder.Input?) async throws(PictureError) -> PictureOrder {
+        try await Offload.run { () throws(PictureError) in try job.order.order(input) }
     }
 
     /// What is kept of an order's pictures besides their files.

@@ -77,8 +77,8 @@ package struct StoredOrder: Sendable, Hashable, Codable {
 
     /// The picture of an order, and its mask; nil where it has none.
     ///
-    /// Throws ``PNGError`` where they are larger than any file that is written.
-    package static func input(of order: PictureOrder) throws(PNGError) -> Input? {
+    /// Throws ``PictureError`` where they are larger than any file that is written.
+    package static func input(of order: PictureOrder) throws(PictureError) -> Input? {
         switch order.request.editing {
         case .variation(let image, _): return Input(image: try PNGFile.encode(image))
         case .inpainting(let image, let mask, _):
@@ -93,8 +93,8 @@ package struct StoredOrder: Sendable, Hashable, Codable {
 
     /// The order again.
     ///
-    /// Throws ``PNGError`` where the input is none of ``input(of:)``.
-    package func order(_ input: Input?) throws(PNGError) -> PictureOrder {
+    /// Throws ``PictureError`` where the input is none of ``input(of:)``.
+    package func order(_ input: Input?) throws(PictureError) -> PictureOrder {
         var request = GenerationRequest(prompts: prompts, seed: seed)
         request.negativePrompt = negativePrompt
         request.picturesPerPrompt = picturesPerPrompt
@@ -103,12 +103,12 @@ package struct StoredOrder: Sendable, Hashable, Codable {
         request.temperature = temperature
         request.microConditioning = microConditioning
         if let editing {
-            guard let input else { throw .notPNG }
+            guard let input else { throw .unknownFormat }
             let image = try PNGFile.decode(input.image).rgb
             switch editing {
             case .variation: request.editing = .variation(image: image, strength: strength ?? 1)
             case .inpainting:
-                guard let mask = input.mask else { throw .notPNG }
+                guard let mask = input.mask else { throw .unknownFormat }
                 let wide = try PNGFile.decode(mask).rgb
                 let bytes = stride(from: 0, to: wide.bytes.count, by: 3).map { wide.bytes[$0] }
                 let grey = HostTensor(dtype: .u8, dims: Array(wide.dims.prefix(2)), bytes: bytes)

@@ -21,8 +21,8 @@ enum JobSchemas {
                 ], description: "What is made. By default `generation`."),
             Field(
                 name: "image", schema: maybe("string"),
-                description: "Of an edit or variation, which need it: a PNG file in base64, or a `data:` address of "
-                    + "one."),
+                description: "Of an edit or variation, which need it: a PNG or JPEG file in base64, or a `data:` "
+                    + "address of one."),
             Field(name: "mask", schema: maybe("string"), description: "Of an edit: the same, as in the form."),
             Field(
                 name: "strength", schema: ["type": ["null", "number"], "exclusiveMinimum": 0, "maximum": 1],

@@ -34,7 +34,7 @@ extension Operation {
             body: [
                 Content(
                     type: "multipart/form-data", schema: .reference("EditRequest"),
-                    files: ["image": "image/png", "mask": "image/png"])
+                    files: ["image": "image/png, image/jpeg", "mask": "image/png"])
             ],
             answers: [pictures("ImageEditEvent", "image_edit")],
             failures: painting(
@@ -52,7 +52,8 @@ extension Operation {
             parameters: [idempotencyKey],
             body: [
                 Content(
-                    type: "multipart/form-data", schema: .reference("VariationRequest"), files: ["image": "image/png"])
+                    type: "multipart/form-data", schema: .reference("VariationRequest"),
+                    files: ["image": "image/png, image/jpeg"])
             ],
             answers: [.json("ImagesResponse", "The pictures.")],
             failures: painting(

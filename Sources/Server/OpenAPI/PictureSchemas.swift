@@ -134,8 +134,8 @@ enum PictureSchemas {
 
     private static let fileFields = [
         Field(
-            name: "image", schema: ["type": "string", "contentMediaType": "image/png"],
-            description: "A PNG file; `image[]` is the same.", isRequired: true),
+            name: "image", schema: ["type": "string"],
+            description: "A PNG or JPEG file; `image[]` is the same.", isRequired: true),
         Field(
             name: "mask", schema: ["type": "string", "contentMediaType": "image/png"],
             description: "A PNG file of the same size with an alpha channel: its fully transparent pixels are painted "

@@ -22,18 +22,18 @@ enum EditPictures {
                     "mask", "mask is \(size(file)), it must have the picture's size \(size(picture))",
                     code: "invalid_image")
             }
-            guard file.pixels.dims[2] == 2 || file.pixels.dims[2] == 4 else {
+            guard file.hasAlpha else {
                 throw .invalid(
-                    "mask", "mask has no alpha channel: make what is to be painted fully transparent",
+                    "mask", "mask has no alpha channel: make what is to be painted fully transparent, in a PNG",
                     code: "invalid_image")
             }
-            guard let hidden = transparent(file) else {
+            guard let hidden = file.transparency else {
                 throw .invalid(
                     "mask", "mask has no fully transparent pixel: nothing is to be painted", code: "invalid_image")
             }
             return .inpainting(image: rgb, mask: hidden, strength: strength ?? 1)
         }
-        if let hidden = transparent(picture) {
+        if let hidden = picture.transparency {
             return .inpainting(image: rgb, mask: hidden, strength: strength ?? 1)
         }
         return .variation(image: rgb, strength: strength ?? variationStrength)
@@ -50,9 +50,9 @@ enum EditPictures {
             strength: strength ?? variationStrength)
     }
 
-    /// Decodes a PNG file unless its header asks for more pixels than are allowed.
-    private static func decode(_ bytes: [UInt8], name: String, pixelLimit: Int) throws(APIError) -> PNGFile {
-        if let size = PNGFile.announcedSize(bytes) {
+    /// Decodes a file unless its header asks for more pixels than are allowed.
+    private static func decode(_ bytes: [UInt8], name: String, pixelLimit: Int) throws(APIError) -> DecodedPicture {
+        if let size = PictureKind.size(of: bytes) {
             let (pixels, isOverflow) = size.width.multipliedReportingOverflow(by: size.height)
             if isOverflow || pixels > pixelLimit {
                 throw .tooLarge(
@@ -60,21 +60,13 @@ enum EditPictures {
             }
         }
         do {
-            return try PNGFile.decode(bytes)
+            return try DecodedPicture(file: bytes)
         } catch {
             throw .invalid(name, "\(name): \(error)", code: "invalid_image")
         }
     }
 
-    /// u8[H, W], white where a pixel is fully transparent; nil where none is.
-    private static func transparent(_ file: PNGFile) -> HostTensor? {
-        let channels = file.pixels.dims[2]
-        guard channels == 2 || channels == 4 else { return nil }
-        let alpha = stride(from: channels - 1, to: file.pixels.bytes.count, by: channels)
-        let bytes: [UInt8] = alpha.map { file.pixels.bytes[$0] == 0 ? 255 : 0 }
-        guard bytes.contains(255) else { return nil }
-        return HostTensor(dtype: .u8, dims: Array(file.pixels.dims.prefix(2)), bytes: bytes)
+    private static func size(_ picture: DecodedPicture) -> String {
+        "\(picture.pixels.dims[1])x\(picture.pixels.dims[0])"
     }
-
-    private static func size(_ file: PNGFile) -> String { "\(file.pixels.dims[1])x\(file.pixels.dims[0])" }
 }

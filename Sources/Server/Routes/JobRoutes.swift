@@ -76,7 +76,7 @@ extension ServerResponder {
             digits = digits[digits.index(after: comma)...]
         }
         guard let data = Data(base64Encoded: String(digits)) else {
-            throw .invalid(name, "\(name) must be a PNG file in base64", code: "invalid_image")
+            throw .invalid(name, "\(name) must be a file in base64", code: "invalid_image")
         }
         return Array(data)
     }

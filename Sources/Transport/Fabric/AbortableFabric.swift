@@ -16,6 +16,9 @@ enum FabricLimits {
     static let sendDeadline = Duration.seconds(30)
     /// Bytes that wait on a link for a receiver that is busy; more than any exchange of the models here.
     static let queuedByteCountMax = 512 << 20
-    /// Frames that libzmq keeps on each side of a link, for the same reason as small chunks.
-    static let highWaterMark: Int32 = 4
+    /// Parts of frames, two each, that libzmq keeps on each side of a link: eight chunks, as much as rings of shared memory hold.
+    ///
+    /// After half as many its I/O thread tells the sender that there is room again, which wakes it from whatever it waits for:
+    /// with a mark of four every message did.
+    static let highWaterMark: Int32 = 16
 }

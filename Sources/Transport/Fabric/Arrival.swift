@@ -66,9 +66,9 @@ final class SocketFrame {
         payload.clear()
     }
 
-    /// Takes the next frame, if there is one.
-    func receive(from socket: borrowing Socket) throws(TransportError) -> Bool {
-        guard try socket.receive(header) else { return false }
+    /// Takes the next frame, if there is one; `waits`: or if one comes before the socket's `ZMQ_RCVTIMEO` has passed.
+    func receive(from socket: borrowing Socket, waits: Bool = false) throws(TransportError) -> Bool {
+        guard try socket.receive(header, waits: waits) else { return false }
         (isWhole, hasPayload) = (false, header.hasMore)
         guard hasPayload, try socket.receive(payload) else { return true }
         isWhole = !payload.hasMore

@@ -56,6 +56,7 @@ final class FabricLink {
     ) throws(TransportError) {
         let socket = try Socket(.pair, in: context)
         let monitor = try SocketMonitor(of: socket, in: context, reportsHandshakes: endpoint != nil)
+        try socket.set(ZMQ_RCVTIMEO, FabricLink.patienceMilliseconds)
         try socket.set(ZMQ_SNDHWM, FabricLimits.highWaterMark)
         try socket.set(ZMQ_RCVHWM, FabricLimits.highWaterMark)
         try socket.setFrameByteCountMax(FrameHeader.chunkByteCountMax, isEncrypted: key != nil)
@@ -90,6 +91,8 @@ final class FabricLink {
         headerBytes.deallocate()
     }
 
+    /// How long a frame is awaited in the cheapest way, which sees neither an abort nor the end of the connection.
+    private static let patienceMilliseconds: Int32 = 5
     /// How long a connection may take to introduce itself.
     private static let handshakeMilliseconds: Int32 = 3000
     /// Idle time before, and pause between, the kernel's probes of a silent connection.
@@ -104,6 +107,7 @@ final class FabricLink {
         segment.closeFile()
         self.segment = nil
         refusal = nil
+        idle = []
     }
 
     /// What carries data.
@@ -219,10 +223,7 @@ final class FabricLink {
 
     /// The next frame, valid until the next call; nil where nothing has arrived.
     func receive() throws(TransportError) -> Arrival? {
-        if let frame = lent.take() {
-            frame.clear()
-            idle.append(frame)
-        }
+        takeBack()
         if let arrival = early.popFirst() {
             earlyByteCount -= arrival.payload.count
             lent = arrival.frame
@@ -233,6 +234,20 @@ final class FabricLink {
             return Arrival(header: frame.header, payload: frame.payload, isWhole: true, isInRing: true)
         }
         return try spare.receive(from: socket) ? Arrival(spare) : nil
+    }
+
+    /// The next frame over the socket, also if it comes within some milliseconds; as ``receive()`` otherwise.
+    func awaitFrame() throws(TransportError) -> Arrival? {
+        guard rings == nil, early.isEmpty else { return try receive() }
+        takeBack()
+        return try spare.receive(from: socket, waits: true) ? Arrival(spare) : nil
+    }
+
+    /// Ends the use of the frame that was given out last, if it came early.
+    private func takeBack() {
+        guard let frame = lent.take() else { return }
+        frame.clear()
+        idle.append(frame)
     }
 
     /// The peer's first frame, before any data; nil where nothing has arrived.

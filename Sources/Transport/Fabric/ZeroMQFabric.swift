@@ -33,6 +33,7 @@ public final class ZeroMQFabric: AbortableFabric {
     private let faults: FaultInjector?
     private let context: Context
     private let door: FabricDoor
+    private var ioThread: IOThread?
     private var links: [FabricLink?] = []
     private var waitItems: [zmq_pollitem_t] = []
 
@@ -78,6 +79,8 @@ public final class ZeroMQFabric: AbortableFabric {
         var links = [FabricLink?](repeating: nil, count: size)
         for link in try rendezvous.run(deadline: deadline) { links[link.peer] = link }
         self.links = links
+        // The thread names itself some time after its start; by now it has brought messages.
+        if ioThread == nil { ioThread = IOThread(of: context) }
     }
 
     /// Ends all links; peers see this rank as gone.
@@ -101,6 +104,12 @@ public final class ZeroMQFabric: AbortableFabric {
         return Dictionary(uniqueKeysWithValues: told)
     }
 
+    /// The core that this rank's thread and its I/O thread are kept on; nil: any.
+    package var heldCore: Int32? { ioThread?.core }
+
+    /// Lets this rank's thread run on any core again, which small messages over ZeroMQ keep on one; for the end of a call.
+    public func letGoOfCore() { ioThread?.letGo() }
+
     /// Shared memory of all links: of each this rank's half.
     public var sharedByteCount: Int { links.reduce(0) { $0 + ($1?.sharedByteCount ?? 0) } }
 
@@ -121,6 +130,7 @@ public final class ZeroMQFabric: AbortableFabric {
         }
         if let failure = link.judge.failure { throw failure }
         try abortFlag.check()
+        if link.carrier == .zeroMQ { ioThread?.serve(byteCount: bytes.count) }
         let deadline = Deadline(after: sendDeadline)
         try wait(for: link, tag, deadline) { () throws(TransportError) in try link.begin(bytes) }
         for chunk in 0..<FrameHeader.chunkCount(of: bytes.count) {
@@ -171,7 +181,7 @@ public final class ZeroMQFabric: AbortableFabric {
             for index in 0..<links.count {
                 if let other = links[index], other.canDrain { try other.drain() }
             }
-            if spin.next() { continue }
+            if canSpin(on: link), spin.next() { continue }
             try link.checkConnection()
             if let reason = link.lossReason { throw .peerLost(peer: link.peer, reason: reason) }
             guard let slice = deadline.sliceMilliseconds else {
@@ -289,11 +299,13 @@ public final class ZeroMQFabric: AbortableFabric {
     private func nextFrame(
         _ link: FabricLink, _ wanted: FrameJudge.Expectation, _ deadline: Deadline, _ duration: Duration
     ) throws(TransportError) -> Arrival {
+        if link.carrier == .zeroMQ { ioThread?.serve(byteCount: wanted.byteCount) }
+        if !canSpin(on: link), let arrival = try link.awaitFrame() { return arrival }
         var spin = Spin()
         while true {
             if let arrival = try link.receive() { return arrival }
             try abortFlag.check()
-            if spin.next() { continue }
+            if canSpin(on: link), spin.next() { continue }
             try link.checkConnection()
             if let reason = link.lossReason {
                 // What came before the end still counts.
@@ -308,6 +320,9 @@ public final class ZeroMQFabric: AbortableFabric {
             try link.didSleep()
         }
     }
+
+    /// False where the I/O thread needs the core: who spins beside it, even if it yields at every look, takes turns with it.
+    private func canSpin(on link: FabricLink) -> Bool { link.carrier == .sharedMemory || heldCore == nil }
 
     private func link(_ peer: Int) throws(TransportError) -> FabricLink {
         guard links.indices.contains(peer), let link = links[peer] else { throw .notConnected(peer: peer) }

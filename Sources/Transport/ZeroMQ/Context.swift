@@ -1,4 +1,5 @@
 import CZeroMQ
+import Synchronization
 
 // Sendable because libzmq contexts may be used from any thread and the pointer never changes.
 /// A libzmq context: the threads that do the socket I/O.
@@ -9,7 +10,11 @@ public final class Context: @unchecked Sendable {
     /// The oldest version without known holes in what is used here.
     package static let requiredVersion = (major: 4, minor: 3, patch: 4)
 
+    private static let count = Atomic<Int32>(0)
+
     let pointer: UnsafeMutableRawPointer
+    /// What the system calls the I/O thread, once there has been a socket; other threads of the process have other names.
+    let ioThreadName: String
     /// Says who may connect, where there is a key.
     private let admission: Admission?
 
@@ -24,6 +29,10 @@ public final class Context: @unchecked Sendable {
                 found: Self.libraryVersion, required: "\(required.major).\(required.minor).\(required.patch)")
         }
         guard let pointer = zmq_ctx_new() else { throw .lastFailure("making a ZeroMQ context", at: "this process") }
+        // With four digits the names still have no more than the 15 bytes that the system keeps.
+        let number = Self.count.add(1, ordering: .relaxed).oldValue & 0x1FFF
+        let isNamed = zmq_ctx_set(pointer, ZMQ_THREAD_NAME_PREFIX, number) == 0
+        ioThreadName = isNamed ? "\(number)/ZMQbg/IO/0" : ""
         do throws(TransportError) {
             if let key { admission = try Admission(context: pointer, key: key) } else { admission = nil }
         } catch {

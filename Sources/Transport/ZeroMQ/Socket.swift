@@ -99,10 +99,10 @@ struct Socket: ~Copyable {
         return .sent
     }
 
-    /// Takes the next frame, if there is one.
-    func receive(_ message: borrowing Message) throws(TransportError) -> Bool {
+    /// Takes the next frame, if there is one; `waits`: or if one comes before the socket's `ZMQ_RCVTIMEO` has passed.
+    func receive(_ message: borrowing Message, waits: Bool = false) throws(TransportError) -> Bool {
         assertConfined()
-        while zmq_msg_recv(message.pointer, pointer, ZMQ_DONTWAIT) < 0 {
+        while zmq_msg_recv(message.pointer, pointer, waits ? 0 : ZMQ_DONTWAIT) < 0 {
             switch zmq_errno() {
             case EINTR: continue
             case EAGAIN: return false

@@ -131,7 +131,7 @@ public struct ReproducibilityRecord: Sendable, Hashable, Codable {
     /// Reads a record back from a PNG; nil where there is none.
     ///
     /// Throws what is wrong with its JSON.
-    public static func read(from png: PNGFile) throws -> ReproducibilityRecord? {
+    public static func read(from png: DecodedPicture) throws -> ReproducibilityRecord? {
         guard let json = png.text(keyword) else { return nil }
         return try JSONDecoder().decode(ReproducibilityRecord.self, from: Data(json.utf8))
     }

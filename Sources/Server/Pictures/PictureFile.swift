@@ -8,7 +8,7 @@ public enum PictureFileError: Error, Sendable, Hashable, CustomStringConvertible
     /// The path names a folder.
     case isFolder(path: String)
     /// What is in the file is not a usable picture.
-    case picture(path: String, problem: PNGError)
+    case picture(path: String, problem: PictureError)
     /// The file is larger than any picture that is read.
     case tooLarge(path: String, byteCount: Int, limit: Int)
     /// The file cannot be read; the reason is the system's.
@@ -35,10 +35,10 @@ public enum PictureFile {
     /// Largest file that is read.
     public static let byteLimit = 256 << 20
 
-    /// Reads a PNG from disk.
+    /// Reads a PNG or JPEG from disk.
     ///
     /// Throws ``PictureFileError``.
-    public static func read(_ path: String) throws(PictureFileError) -> PNGFile {
+    public static func read(_ path: String) throws(PictureFileError) -> DecodedPicture {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw .unreadable(path: path, reason: "there is no such file")
@@ -56,7 +56,7 @@ public enum PictureFile {
         }
         if bytes.count > byteLimit { throw .tooLarge(path: path, byteCount: bytes.count, limit: byteLimit) }
         do {
-            return try PNGFile.decode(bytes)
+            return try DecodedPicture(file: bytes)
         } catch {
             throw .picture(path: path, problem: error)
         }

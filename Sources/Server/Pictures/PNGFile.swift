@@ -1,8 +1,8 @@
 import CImage
 public import Tensor
 
-/// A PNG in memory: 8-bit pixels and text chunks (W3C "Portable Network Graphics", third edition).
-public struct PNGFile: Sendable, Hashable {
+/// A PNG in memory (W3C "Portable Network Graphics", third edition), through libpng.
+public enum PNGFile {
     /// One text chunk.
     public struct Text: Sendable, Hashable {
         /// 1 to 79 printable ASCII characters.
@@ -17,26 +17,16 @@ public struct PNGFile: Sendable, Hashable {
         }
     }
 
-    /// Longest side that is read or written.
-    public static let sideLimit = 16_384
-    /// Most pixels that are read or written.
-    public static let pixelLimit = 64 << 20
-
-    /// u8[H, W, C]; C is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA).
-    public let pixels: HostTensor
-    /// Text chunks in the order of the file.
-    public let texts: [Text]
-
     /// Reads a PNG of any colour type, bit depth and interlacing.
     ///
     /// Palettes are expanded, low depths stretched to 8 bits, 16 bits cut to their upper 8. At most 64 text chunks are
-    /// kept. Throws ``PNGError``.
-    public static func decode(_ bytes: [UInt8]) throws(PNGError) -> PNGFile {
+    /// kept. Throws ``PictureError``.
+    public static func decode(_ bytes: [UInt8]) throws(PictureError) -> DecodedPicture {
         var png = cimage_png()
         var message = [CChar](repeating: 0, count: Int(CIMAGE_MESSAGE_BYTES))
         let status = cimage_png_read(
-            bytes, bytes.count, UInt32(sideLimit), UInt64(pixelLimit), &png, &message)
-        try check(status, message)
+            bytes, bytes.count, UInt32(PictureLimits.side), UInt64(PictureLimits.pixels), &png, &message)
+        try PictureError.check(status, .png, message)
         defer { cimage_png_free(&png) }
         let dims = [Int(png.height), Int(png.width), Int(png.channels)]
         let pixels = Array(UnsafeBufferPointer(start: png.pixels, count: dims.reduce(1, *)))
@@ -45,7 +35,7 @@ public struct PNGFile: Sendable, Hashable {
             guard let keyword = png.keywords[index], let value = png.values[index] else { continue }
             texts.append(Text(keyword: String(cString: keyword), value: String(cString: value)))
         }
-        return PNGFile(pixels: HostTensor(dtype: .u8, dims: dims, bytes: pixels), texts: texts)
+        return DecodedPicture(pixels: HostTensor(dtype: .u8, dims: dims, bytes: pixels), texts: texts)
     }
 
     /// The size that a PNG's header gives, without decoding it; nil where the bytes do not begin as a PNG does.
@@ -59,15 +49,9 @@ public struct PNGFile: Sendable, Hashable {
 
     /// Writes u8[H, W, 3] with text chunks before the pixels: the same bytes for the same arguments and libpng.
     ///
-    /// Plain ASCII becomes a tEXt chunk, anything else iTXt. Throws ``PNGError``.
-    public static func encode(_ rgb: HostTensor, texts: [Text] = []) throws(PNGError) -> [UInt8] {
-        precondition(
-            rgb.dtype == .u8 && rgb.dims.count == 3 && rgb.dims[2] == 3 && rgb.elementCount > 0,
-            "a picture to write is u8 [H, W, 3]")
-        let (height, width) = (rgb.dims[0], rgb.dims[1])
-        guard height <= sideLimit, width <= sideLimit, height * width <= pixelLimit else {
-            throw .tooLarge(sideLimit: sideLimit, pixelLimit: pixelLimit)
-        }
+    /// Plain ASCII becomes a tEXt chunk, anything else iTXt. Throws ``PictureError``.
+    public static func encode(_ rgb: HostTensor, texts: [Text] = []) throws(PictureError) -> [UInt8] {
+        let (height, width) = try PictureLimits.size(of: rgb)
         for text in texts where !isValid(text) { throw .keyword(text.keyword) }
         // All strings one after the other, each with its zero; the chunks point into them.
         var strings: [CChar] = []
@@ -90,24 +74,9 @@ public struct PNGFile: Sendable, Hashable {
             return cimage_png_write(
                 rgb.bytes, UInt32(width), UInt32(height), chunks, chunks.count, &bytes, &byteCount, &message)
         }
-        try check(status, message)
+        try PictureError.check(status, .png, message)
         defer { cimage_free(bytes) }
         return Array(UnsafeBufferPointer(start: bytes, count: byteCount))
-    }
-
-    /// The value of a text chunk.
-    public func text(_ keyword: String) -> String? { texts.first { $0.keyword == keyword }?.value }
-
-    /// The pixels as u8[H, W, 3]: grey in all three channels, alpha dropped, as Pillow converts.
-    public var rgb: HostTensor {
-        let channels = pixels.dims[2]
-        if channels == 3 { return pixels }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(pixels.bytes.count / channels * 3)
-        for start in stride(from: 0, to: pixels.bytes.count, by: channels) {
-            for channel in 0..<3 { bytes.append(pixels.bytes[start + (channels < 3 ? 0 : channel)]) }
-        }
-        return HostTensor(dtype: .u8, dims: [pixels.dims[0], pixels.dims[1], 3], bytes: bytes)
     }
 
     private static func isValid(_ text: Text) -> Bool {
@@ -119,17 +88,5 @@ public struct PNGFile: Sendable, Hashable {
 
     private static func isPlain(_ value: String) -> Bool {
         value.utf8.allSatisfy { (0x20...0x7E).contains($0) || $0 == 0x0A }
-    }
-
-    private static func check(_ status: cimage_status, _ message: [CChar]) throws(PNGError) {
-        switch status {
-        case CIMAGE_OK: return
-        case CIMAGE_OUT_OF_MEMORY: throw .outOfMemory
-        case CIMAGE_NOT_A_PNG: throw .notPNG
-        case CIMAGE_TOO_LARGE: throw .tooLarge(sideLimit: sideLimit, pixelLimit: pixelLimit)
-        default:
-            let bytes = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-            throw .damaged(reason: bytes.isEmpty ? "unknown form" : String(decoding: bytes, as: UTF8.self))
-        }
     }
 }
