@@ -47,7 +47,7 @@ import Testing
         #expect(words.suffix(3).dropLast() == ["--", "me@node-a"])
         #expect(
             words.last == #"cd '/srv/it'\''s' && exec '/opt/a b/tessera' worker --connect tcp://10.0.0.1:29600 "#
-                + #"--name 'w 1' --cluster-id 'it'\''s' --data-host 10.0.0.7 --attached"#)
+                + #"--name 'w 1' --cluster-id 'it'\''s' --data-host 10.0.0.7 --key-file none --attached"#)
         #expect(!words.joined().contains("hunter2") && !Self.order.command.contains("hunter2"))
     }
 
@@ -82,7 +82,9 @@ import Testing
         let words = launcher.words(Self.order, allocation, node: 1)
         #expect(words.starts(with: ["--mem=4G", "--nodes=1", "--ntasks=1", "--relative=1", "--overlap"]))
         #expect(words.contains("--cpus-per-task=8"))
-        #expect(words.suffix(11) == ["/opt/a b/tessera"] + Self.order.arguments + ["--attached"])
+        #expect(
+            words.suffix(Self.order.arguments.count + 2) == ["/opt/a b/tessera"] + Self.order.arguments + ["--attached"]
+        )
         for missing in environment.keys where ["SLURM_JOB_ID", "SLURM_JOB_NUM_NODES"].contains(missing) {
             #expect(SlurmAllocation(environment.filter { $0.key != missing }) == nil)
         }

@@ -4,7 +4,9 @@ import Yams
 
 extension ConfigurationDecoder {
     /// The `security:` section, `none` included; problems are noted, also those of addresses that others can reach.
-    func security(_ top: ConfigurationSection, control: NetworkAddress, dataHost: String?) -> SecuritySettings {
+    func security(
+        _ top: ConfigurationSection, control: NetworkAddress, advertisedHost: String?, dataHost: String?
+    ) -> SecuritySettings {
         var settings = SecuritySettings()
         if let word = reader.word(top, "security") {
             settings.isWaived = word.text == "none"
@@ -27,8 +29,11 @@ extension ConfigurationDecoder {
             }
         }
         if file == nil, section.values["key_file"] == nil {
-            noteOpen(top, "control", control.host, "order pictures and pose as workers")
-            if let dataHost { noteOpen(top, "data_plane", dataHost, "read and change what workers exchange") }
+            let danger = "order pictures and pose as workers"
+            if !noteOpen(top, "control", "host", control.host, danger), let advertisedHost {
+                noteOpen(top, "control", "advertise", advertisedHost, danger)
+            }
+            if let dataHost { noteOpen(top, "data_plane", "host", dataHost, "read and change what workers exchange") }
         }
         return settings
     }
@@ -46,20 +51,26 @@ extension ConfigurationDecoder {
         return path
     }
 
-    /// Notes an address of a cluster without a key that other machines can reach.
-    private func noteOpen(_ top: ConfigurationSection, _ key: String, _ host: String, _ danger: String) {
-        if NetworkAddress(host: host, port: 0).isLoopback { return }
+    /// Notes an address of a cluster without a key that other machines can reach; false where they cannot.
+    @discardableResult
+    private func noteOpen(
+        _ top: ConfigurationSection, _ section: String, _ key: String, _ host: String, _ danger: String
+    ) -> Bool {
+        if NetworkAddress(host: host, port: 0).isLoopback { return false }
         reader.note(
             "'\(reader.clipped(host))' can be reached from other machines, which could \(danger); name a key with "
                 + "'security.key_file' ('tessera key --out FILE' makes one), say 'security: none' if everybody there is "
-                + "trusted, or take 127.0.0.1", at: hostLocation(top, key), keyPath: "\(key).host")
+                + "trusted, or take 127.0.0.1", at: location(top, section, key), keyPath: "\(section).\(key)")
+        return true
     }
 
-    /// Where the host of a section was written, in whichever layer.
-    private func hostLocation(_ top: ConfigurationSection, _ key: String) -> ConfigurationProblem.Location {
+    /// Where a setting was written, in whichever layer.
+    private func location(
+        _ top: ConfigurationSection, _ key: String, _ name: String
+    ) -> ConfigurationProblem.Location {
         // Its problems were noted when it was read.
         var section = ConfigurationSection(keyPath: key, node: top.values[key], values: [:], keyNodes: [:])
-        if let node = section.node?.mapping?["host"], case .scalar = node { section.values["host"] = node }
-        return reader.setting(section, "host")?.location ?? top.location(of: key)
+        if let node = section.node?.mapping?[Node(name)], case .scalar = node { section.values[name] = node }
+        return reader.setting(section, name)?.location ?? top.location(of: key)
     }
 }

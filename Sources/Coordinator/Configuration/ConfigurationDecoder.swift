@@ -37,7 +37,8 @@ struct ConfigurationDecoder {
         let axes = automatic == nil ? written : workers.map { [Mesh.Axis("data", $0.count)] }
         let dataPlane = dataPlane(top, launcher: launcher.kind)
         let (control, advertisedHost) = control(top, launcher: launcher.kind)
-        let security = security(top, control: control, dataHost: dataPlane.host ?? advertisedHost)
+        let security = security(
+            top, control: control, advertisedHost: advertisedHost, dataHost: dataPlane.host)
         let server = server(top)
         if control.port == server.address.port, control.port != 0, server.isEnabled {
             reader.note(

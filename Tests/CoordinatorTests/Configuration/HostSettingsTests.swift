@@ -49,7 +49,8 @@ import Testing
     @Test func externalWorkersOfThisMachineAreAWarning() throws {
         let configuration = try Self.parse("workers: {launcher: external}")
         #expect(configuration.warnings.map(\.keyPath) == ["control.host"])
-        #expect(try Self.parse("workers: {launcher: external}\ncontrol: {host: 10.0.0.1}\nsecurity: none").warnings.isEmpty)
+        #expect(
+            try Self.parse("workers: {launcher: external}\ncontrol: {host: 10.0.0.1}\nsecurity: none").warnings.isEmpty)
         #expect(try Self.parse("workers: {launcher: external}\ncontrol: {advertise: localhost}").warnings.isEmpty)
     }
 
