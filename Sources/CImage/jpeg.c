@@ -1,31 +1,9 @@
-#include "cimage.h"
-
-#include <setjmp.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-// Behind <stdio.h>, which they need and do not include.
-#include <jpeglib.h>
-#include <jerror.h>
+#include "jpeg_handler.h"
 
 // Longest text of one comment segment (ITU-T T.81, B.2.4.5): its length, two bytes included, has 16 bits.
 enum { COMMENT_BYTES_MAX = 65533 };
-
-typedef struct {
-    struct jpeg_error_mgr manager;
-    jmp_buf jump;
-    char *message;
-} handler;
-
-static void on_error(j_common_ptr jpeg) {
-    handler *h = (handler *)jpeg->err;
-    char text[JMSG_LENGTH_MAX];
-    jpeg->err->format_message(jpeg, text);
-    strncpy(h->message, text, CIMAGE_MESSAGE_BYTES - 1);
-    h->message[CIMAGE_MESSAGE_BYTES - 1] = 0;
-    longjmp(h->jump, 1);
-}
 
 static void on_message(j_common_ptr jpeg) { (void)jpeg; }
 
@@ -87,9 +65,9 @@ static void write_all(
 
 // The jump is set in a frame of its own, so that no local of the caller can be lost by it.
 static cimage_status write_guarded(
-    handler *h, j_compress_ptr jpeg, sink *s, const uint8_t *rgb, uint32_t width, uint32_t height, int quality,
+    jpeg_handler *h, j_compress_ptr jpeg, sink *s, const uint8_t *rgb, uint32_t width, uint32_t height, int quality,
     const uint8_t *comment, size_t comment_count) {
-    if (setjmp(h->jump)) return CIMAGE_DAMAGED;
+    if (setjmp(h->jump)) return h->status;
     jpeg_create_compress(jpeg);
     jpeg->dest = &s->manager;
     write_all(jpeg, rgb, width, height, quality, comment, comment_count);
@@ -101,10 +79,10 @@ cimage_status cimage_jpeg_write(
     uint8_t **bytes, size_t *byte_count, char *message) {
     struct jpeg_compress_struct jpeg;
     memset(&jpeg, 0, sizeof jpeg);
-    handler h = {.message = message};
+    jpeg_handler h = {.message = message};
     message[0] = 0;
     jpeg.err = jpeg_std_error(&h.manager);
-    h.manager.error_exit = on_error;
+    h.manager.error_exit = jpeg_on_error;
     h.manager.output_message = on_message;
     sink s = {.bytes = malloc(4096), .room = 4096};
     if (!s.bytes) return CIMAGE_OUT_OF_MEMORY;

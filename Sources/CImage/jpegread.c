@@ -1,38 +1,13 @@
-#include "cimage.h"
-
-#include <setjmp.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-// Behind <stdio.h>, which they need and do not include.
-#include <jpeglib.h>
-#include <jerror.h>
+#include "jpeg_handler.h"
 
 // Progressive files may repeat the whole picture in every scan; those of cameras and editors have about ten.
 enum { SCANS_MAX = 64 };
 
-typedef struct {
-    struct jpeg_error_mgr manager;
-    struct jpeg_progress_mgr progress;
-    jmp_buf jump;
-    char *message;
-    cimage_status status;
-} handler;
-
-static void on_error(j_common_ptr jpeg) {
-    handler *h = (handler *)jpeg->err;
-    char text[JMSG_LENGTH_MAX];
-    jpeg->err->format_message(jpeg, text);
-    strncpy(h->message, text, CIMAGE_MESSAGE_BYTES - 1);
-    h->message[CIMAGE_MESSAGE_BYTES - 1] = 0;
-    h->status = jpeg->err->msg_code == JERR_OUT_OF_MEMORY ? CIMAGE_OUT_OF_MEMORY : CIMAGE_DAMAGED;
-    longjmp(h->jump, 1);
-}
-
 // Negative levels are warnings: the library would go on and fill what is missing with grey.
 static void on_message(j_common_ptr jpeg, int level) {
-    if (level < 0) on_error(jpeg);
+    if (level < 0) jpeg_on_error(jpeg);
 }
 
 static void on_progress(j_common_ptr jpeg) {
@@ -127,11 +102,11 @@ static cimage_status read_all(
 
 // The jump is set in a frame of its own, so that no local of the caller can be lost by it.
 static cimage_status read_guarded(
-    handler *h, j_decompress_ptr jpeg, const uint8_t *bytes, size_t byte_count, uint32_t max_side,
-    uint64_t max_pixels, cimage_jpeg *out, uint8_t **row) {
+    jpeg_handler *h, j_decompress_ptr jpeg, const uint8_t *bytes, size_t byte_count, uint32_t max_side,
+    uint64_t max_pixels, cimage_jpeg *out, uint8_t **row, struct jpeg_progress_mgr *progress) {
     if (setjmp(h->jump)) return h->status;
     jpeg_create_decompress(jpeg);
-    jpeg->progress = &h->progress;
+    jpeg->progress = progress;
     jpeg_mem_src(jpeg, bytes, byte_count);
     return read_all(jpeg, max_side, max_pixels, out, row);
 }
@@ -144,13 +119,13 @@ cimage_status cimage_jpeg_read(
     if (byte_count < 3 || bytes[0] != 0xFF || bytes[1] != 0xD8 || bytes[2] != 0xFF) return CIMAGE_UNKNOWN_FORMAT;
     struct jpeg_decompress_struct jpeg;
     memset(&jpeg, 0, sizeof jpeg);
-    handler h = {.message = message};
+    jpeg_handler h = {.message = message};
     jpeg.err = jpeg_std_error(&h.manager);
-    h.manager.error_exit = on_error;
+    h.manager.error_exit = jpeg_on_error;
     h.manager.emit_message = on_message;
-    h.progress.progress_monitor = on_progress;
+    struct jpeg_progress_mgr progress = {.progress_monitor = on_progress};
     uint8_t *row = NULL;
-    cimage_status status = read_guarded(&h, &jpeg, bytes, byte_count, max_side, max_pixels, out, &row);
+    cimage_status status = read_guarded(&h, &jpeg, bytes, byte_count, max_side, max_pixels, out, &row, &progress);
     jpeg_destroy_decompress(&jpeg);
     free(row);
     if (status != CIMAGE_OK) {

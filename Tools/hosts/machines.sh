@@ -55,7 +55,7 @@ machine_generate() {
 }
 worker() {
     become "$1" "$tessera" worker --connect "tcp://$network.1:29600" --name "$2" --cluster-id machines --rejoin \
-        --key-file "$work/cluster.key" --wait 2m > "$work/$2.log" 2>&1 &
+        --key-file "$work/cluster.key" --wait 2m --log-level info > "$work/$2.log" 2>&1 &
 }
 wait_for() {
     for _ in $(seq 1200); do grep -q "$2" "$1" && return 0; sleep 0.1; done
@@ -83,6 +83,7 @@ worker b worker-1
 wait $order
 grep -E "waiting|joined" "$work/external.log"
 compare external
+grep -o "data to and from rank.*" "$work/worker-0.log" | sort -u
 
 say "a lost link under tessera up"
 become head "$tessera" up "$work/external.yaml" > "$work/up.log" 2>&1 & up=$!
