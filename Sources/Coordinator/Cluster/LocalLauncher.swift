@@ -36,6 +36,6 @@ public struct LocalLauncher: Launcher {
         variables["TESSERA_PARENT_PID"] = "\(getpid())"
         return try LocalProcess(
             name: order.name, executable: executable, arguments: words, environment: variables,
-            input: order.key.map { Array($0.line.utf8) }, logger: logger, ended: ended)
+            input: Array((order.key?.line ?? "").utf8), logger: logger, ended: ended)
     }
 }

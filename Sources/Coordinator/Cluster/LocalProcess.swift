@@ -25,11 +25,12 @@ final class LocalProcess: LaunchedWorker {
     ///
     /// Throws ``ClusterError/launchFailed(worker:reason:)`` where the system does not start it.
     ///
-    /// - Parameter input: what it reads from its standard input, at most as much as a pipe holds; the input stays open until
-    ///   the process ends. Nil: the input is empty.
+    /// - Parameters:
+    ///   - input: what it reads from its standard input, at most as much as a pipe holds.
+    ///   - holdsInput: true where the input does not end after that, but with the process or with this one.
     init(
-        name: String, executable: String, arguments: [String], environment: [String: String], input: [UInt8]? = nil,
-        logger: Logger, ended: @escaping @Sendable (WorkerExit) -> Void
+        name: String, executable: String, arguments: [String], environment: [String: String], input: [UInt8] = [],
+        holdsInput: Bool = false, logger: Logger, ended: @escaping @Sendable (WorkerExit) -> Void
     ) throws(ClusterError) {
         let state = ConditionLock(State.starting)
         self.state = state
@@ -39,7 +40,7 @@ final class LocalProcess: LaunchedWorker {
         do {
             // Detached on release; it ends after the process has.
             _ = try NamedThread(name: "launch-\(name)") {
-                Self.watch(state, executable, arguments, environment, input, log, ended)
+                Self.watch(state, executable, arguments, environment, input, holdsInput, log, ended)
             }
         } catch {
             throw .launchFailed(worker: name, reason: error.description)
@@ -66,7 +67,7 @@ final class LocalProcess: LaunchedWorker {
 
     private static func watch(
         _ state: ConditionLock<State>, _ executable: String, _ arguments: [String], _ environment: [String: String],
-        _ input: [UInt8]?, _ logger: Logger, _ ended: @Sendable (WorkerExit) -> Void
+        _ input: [UInt8], _ holdsInput: Bool, _ logger: Logger, _ ended: @Sendable (WorkerExit) -> Void
     ) {
         var ends: [Int32] = [-1, -1]
         let code = clinux_pipe(&ends)
@@ -74,11 +75,15 @@ final class LocalProcess: LaunchedWorker {
             return state.update { $0 = .failed("no pipe for its output: \(String(cString: strerror(-code)))") }
         }
         defer { close(ends[0]) }
-        let inputs = input.flatMap(filledPipe) ?? [-1, -1]
-        // Its writing end stays open until the process has ended.
+        let needsInput = holdsInput || !input.isEmpty
+        var inputs = needsInput ? filledPipe(input) ?? [-1, -1] : [-1, -1]
         defer { if inputs[1] >= 0 { close(inputs[1]) } }
+        if !holdsInput, inputs[1] >= 0 {
+            close(inputs[1])
+            inputs[1] = -1
+        }
         let process =
-            input != nil && inputs[0] < 0
+            needsInput && inputs[0] < 0
             ? -EMFILE : spawn(executable, arguments, environment, input: inputs[0], output: ends[1])
         if inputs[0] >= 0 { close(inputs[0]) }
         guard process > 0 else {

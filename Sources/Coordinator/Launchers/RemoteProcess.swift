@@ -19,8 +19,8 @@ enum RemoteProcess {
         do throws(ClusterError) {
             return try LocalProcess(
                 name: order.name, executable: command, arguments: words,
-                environment: ProcessInfo.processInfo.environment, input: input(order, variables), logger: logger,
-                ended: ended)
+                environment: ProcessInfo.processInfo.environment, input: input(order, variables), holdsInput: true,
+                logger: logger, ended: ended)
         } catch {
             guard case .launchFailed(let worker, let reason) = error else { throw error }
             throw .launchFailed(worker: worker, reason: "\(reason): install it, or set \(setting) to its path")
