@@ -4,7 +4,8 @@ import Transport
 
 /// The standard input of a worker that a launcher started on this machine from another one.
 ///
-/// First come variables (`EnvironmentEntries`), then nothing for as long as the worker may live.
+/// First come variables (`EnvironmentEntries`), then the cluster's key if it has one, then nothing for as long as the worker
+/// may live.
 public enum LauncherInput {
     /// How long the variables may take to come.
     static let deadlineMilliseconds: Int32 = 60_000

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Transport
 
 @testable import Coordinator
 
@@ -7,7 +8,7 @@ import Testing
 @Suite struct LauncherTests {
     private static let order = LaunchOrder(
         name: "w 1", connect: "tcp://10.0.0.1:29600", clusterID: "it's", host: "node-a", dataHost: "10.0.0.7",
-        environment: ["SECRET": "hunter2"])
+        key: try? .random())
 
     /// What a program prints.
     private static func output(_ program: String, _ arguments: [String]) throws -> Data {
@@ -39,7 +40,7 @@ import Testing
                 == "tessera --connect tcp://10.0.0.1:29600")
     }
 
-    @Test func sshGetsOneCommandAndNoSecret() {
+    @Test func sshGetsOneCommandAndNoSecret() throws {
         var settings = LauncherSettings.Remote(command: "ssh", options: ["-p", "2222"], executable: "/opt/a b/tessera")
         settings.directory = "/srv/it's"
         let words = SSHLauncher.words(settings, host: "me@node-a", Self.order.arguments + ["--attached"])
@@ -47,8 +48,9 @@ import Testing
         #expect(words.suffix(3).dropLast() == ["--", "me@node-a"])
         #expect(
             words.last == #"cd '/srv/it'\''s' && exec '/opt/a b/tessera' worker --connect tcp://10.0.0.1:29600 "#
-                + #"--name 'w 1' --cluster-id 'it'\''s' --data-host 10.0.0.7 --key-file none --attached"#)
-        #expect(!words.joined().contains("hunter2") && !Self.order.command.contains("hunter2"))
+                + #"--name 'w 1' --cluster-id 'it'\''s' --data-host 10.0.0.7 --key-file - --attached"#)
+        let secret = try #require(Self.order.key?.line.split(whereSeparator: \.isWhitespace).last)
+        #expect(!words.joined().contains(secret) && !Self.order.command.contains(secret))
     }
 
     @Test(arguments: [

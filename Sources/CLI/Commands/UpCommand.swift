@@ -6,8 +6,8 @@ struct UpCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "up", abstract: "Starts a cluster and keeps it running.",
         discussion: """
-            Starts the workers of the cluster file, or waits for them ('workers.launcher'), loads the model and stays in the foreground. 'tessera generate' with \
-            the same file then uses the cluster instead of starting one.
+            Starts the workers of the cluster file, or waits for them ('workers.launcher'), loads the model and stays in \
+            the foreground. 'tessera generate' with the same file then uses the cluster instead of starting one.
 
             Over HTTP it serves OpenAI's Images API, health and metrics, and a page at /, at server.host and server.port \
             of the cluster file (127.0.0.1:8000); docs/server.md describes them.

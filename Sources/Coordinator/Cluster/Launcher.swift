@@ -12,8 +12,6 @@ public struct LaunchOrder: Sendable, Hashable {
     public var host: String?
     /// Address or interface of that machine for the other workers; nil: the worker's choice.
     public var dataHost: String?
-    /// Variables of its environment, which may be secrets: launchers put them on no command line.
-    public var environment: [String: String]
     /// What it shows to the coordinator and its peers; nil: the cluster has no key.
     ///
     /// It goes to a process through its standard input, as ``ClusterKey/line``, never through arguments or the environment.
@@ -22,16 +20,18 @@ public struct LaunchOrder: Sendable, Hashable {
     /// Makes an order.
     public init(
         name: String, connect: String, clusterID: String, host: String? = nil, dataHost: String? = nil,
-        environment: [String: String] = [:], key: ClusterKey? = nil
+        key: ClusterKey? = nil
     ) {
         self.name = name
         self.connect = connect
         self.clusterID = clusterID
         self.host = host
         self.dataHost = dataHost
-        self.environment = environment
         self.key = key
     }
+
+    /// What the worker reads from its standard input, and stands on no command line: the key.
+    var secret: [UInt8] { Array((key?.line ?? "").utf8) }
 
     /// The words after `tessera` with which a launcher starts the worker, whose standard input holds the key.
     public var arguments: [String] { words(keyFile: key == nil ? "none" : "-") }

@@ -32,10 +32,9 @@ public struct LocalLauncher: Launcher {
     ) throws(ClusterError) -> any LaunchedWorker {
         let words = arguments ?? order.arguments
         var variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        variables.merge(order.environment) { $1 }
         variables["TESSERA_PARENT_PID"] = "\(getpid())"
         return try LocalProcess(
             name: order.name, executable: executable, arguments: words, environment: variables,
-            input: Array((order.key?.line ?? "").utf8), logger: logger, ended: ended)
+            input: order.secret, logger: logger, ended: ended)
     }
 }

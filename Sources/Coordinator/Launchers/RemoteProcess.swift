@@ -9,7 +9,7 @@ enum RemoteProcess {
     ///
     /// - Parameters:
     ///   - setting: key of the cluster file that says what the command is.
-    ///   - variables: of the worker's environment, besides the order's.
+    ///   - variables: of the worker's environment.
     /// - Throws: ``ClusterError/launchFailed(worker:reason:)`` with what to do where the program is missing.
     static func start(
         _ order: LaunchOrder, _ command: String, setting: String, _ words: [String], variables: [String: String],
@@ -29,7 +29,6 @@ enum RemoteProcess {
 
     /// What a worker finds on its standard input, in the order in which `WorkerCommand` reads it.
     private static func input(_ order: LaunchOrder, _ variables: [String: String]) -> [UInt8] {
-        EnvironmentEntries.encode(variables.merging(order.environment) { $1 })
-            + Array((order.key?.line ?? "").utf8)
+        EnvironmentEntries.encode(variables) + order.secret
     }
 }
